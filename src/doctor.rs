@@ -6,7 +6,7 @@
 
 pub mod deep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use crate::providers;
 use crate::report::Report;
 use crate::roots::github::{GitHubClient, Right};
 use crate::scan;
-use crate::wire::{ApiError, Client, RequestFailure};
+use crate::wire::{ApiError, Client, RequestFailure, TransportError};
 
 /// The result of one harmless read.
 #[derive(Debug, Clone, Serialize)]
@@ -34,9 +34,10 @@ pub struct Access {
     pub works: bool,
     /// The result, in words for people.
     pub answer: String,
-    /// The provider whose token was not accepted at all, if that is why.
+    /// The provider that cannot be used at all, if that is why: it has no token, does
+    /// not accept it or cannot be reached.
     #[serde(skip)]
-    unaccepted: Option<Api>,
+    unusable: Option<Api>,
 }
 
 /// The results of all reads.
@@ -85,11 +86,13 @@ pub async fn examine(
     };
     let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
     let report = audit.await.report;
-    let unaccepted: BTreeSet<_> = access.iter().filter_map(|one| one.unaccepted).collect();
+    let unusable: BTreeSet<_> = access.iter().filter_map(|one| one.unusable).collect();
     for evidence in &report.evidence {
-        // Every request with such a token fails; once is enough.
+        // Every request to such a provider fails; once is enough. It is also why a
+        // place in a policy could not be looked up.
         let api = evidence.subject().api;
-        if !evidence.complete && unaccepted.iter().any(|one| one.key() == api) {
+        let is_lost = unusable.iter().any(|one| one.key() == api);
+        if !evidence.complete && (is_lost || (api == "policy" && !unusable.is_empty())) {
             continue;
         }
         let (what, works) = (name(evidence), evidence.complete || !evidence.needed);
@@ -107,14 +110,14 @@ pub async fn examine(
         });
         if !known {
             access.push(Access {
-                what: what.to_owned(),
+                what: title(what),
                 scope: evidence.scope.clone(),
                 works,
                 answer: match &evidence.gap {
                     Some(gap) if !works => gap.clone(),
                     _ => "works".to_owned(),
                 },
-                unaccepted: None,
+                unusable: None,
             });
         }
     }
@@ -134,9 +137,50 @@ fn name(evidence: &Evidence) -> &str {
         "github.branches" => Right::Branches.title(),
         "github.runs" => Right::Runs.title(),
         "github.issue" => "issues",
-        "github.pull_requests.by_number" => "pull requests by number",
+        "github.pull_requests.by_number" => "closed pull requests",
         source => source.split_once('.').map_or(source, |(_, what)| what),
     }
+}
+
+/// Returns a topic in words for people: `worker.uses` as what Workers use.
+fn title(what: &str) -> String {
+    let Some((kind, detail)) = what.split_once('.') else {
+        return what.to_owned();
+    };
+    let noun = providers::by_name(kind).map(|kind| kind.about().0.noun.to_owned());
+    let noun = noun.unwrap_or_else(|| kind.replace('_', " "));
+    match detail {
+        "users" => format!("what uses or serves a {noun}"),
+        "uses" => format!("what a {noun} uses"),
+        "holds" => format!("what a {noun} contains"),
+        "activity" => format!("activity of a {noun}"),
+        _ => what.to_owned(),
+    }
+}
+
+/// Joins the reads of each provider that cannot be used at all into one: they all
+/// fail for the same reason.
+pub fn once_for_each_provider(access: &[Access]) -> Vec<Access> {
+    let mut joined: Vec<Access> = Vec::new();
+    for one in access {
+        let known = joined
+            .iter_mut()
+            .find(|known| one.unusable.is_some() && known.unusable == one.unusable);
+        match known {
+            Some(known) => {
+                known.what = format!("{}, {}", known.what, one.what);
+            }
+            None => joined.push(one.clone()),
+        }
+    }
+    for one in &mut joined {
+        if let Some(api) = one.unusable
+            && one.what.contains(", ")
+        {
+            one.scope = api.to_string();
+        }
+    }
+    joined
 }
 
 /// Returns the permissions that deletions by these policies need: of the kinds in
@@ -154,12 +198,18 @@ fn untried(files: &[Policy]) -> Vec<String> {
     let all = providers::kinds().map(Kind::about);
     let concerned =
         all.filter(|kind| deleted.contains(kind) || among(kind.belongs_to) || among(kind.blocks));
-    let mut needs: Vec<String> = concerned
-        .map(|kind| format!("{kind}: {}", kind.write_permission))
-        .collect();
-    needs.sort();
-    needs.dedup();
+    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for kind in concerned {
+        let permissions = needs.entry(kind.api.token_variable()).or_default();
+        permissions.insert(kind.write_permission);
+    }
     needs
+        .into_iter()
+        .map(|(variable, permissions)| {
+            let permissions: Vec<_> = permissions.into_iter().collect();
+            format!("{variable}: {}", permissions.join(", "))
+        })
+        .collect()
 }
 
 /// Sends one harmless read for every provider and kind in the rules of a
@@ -197,7 +247,7 @@ async fn reads(
                         "could not be read: {}",
                         none.evidence.gap.unwrap_or_default()
                     ),
-                    unaccepted: None,
+                    unusable: None,
                 }),
             }
         }
@@ -222,7 +272,7 @@ async fn reads(
                 scope: "nowhere".to_owned(),
                 works: collector.is_sandbox,
                 answer: "not configured: no scope is set".to_owned(),
-                unaccepted: None,
+                unusable: None,
             });
         }
         for place in places {
@@ -242,7 +292,7 @@ fn not_configured(what: &str, api: Api) -> Access {
         scope: api.to_string(),
         works: false,
         answer: format!("not configured: set {variable}"),
-        unaccepted: None,
+        unusable: Some(api),
     }
 }
 
@@ -259,7 +309,7 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
     };
     let scope = place.to_string();
     let place = std::sync::Arc::new(place);
-    let mut unaccepted = None;
+    let mut unusable = None;
     let (works, answer) = match answer {
         Ok(body) => {
             let read = match holders {
@@ -275,8 +325,12 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
             }
         }
         Err(error) => {
-            if matches!(error.failure, RequestFailure::Unauthorized { .. }) {
-                unaccepted = Some(about.0.api);
+            if matches!(
+                error.failure,
+                RequestFailure::Unauthorized { .. }
+                    | RequestFailure::Transport(TransportError::Connect(_))
+            ) {
+                unusable = Some(about.0.api);
             }
             (false, diagnose(client, about, &place, &error).await)
         }
@@ -286,7 +340,7 @@ async fn listing(client: &Client, kind: &dyn Kind, place: Place) -> Access {
         scope,
         works,
         answer,
-        unaccepted,
+        unusable,
     }
 }
 
@@ -374,7 +428,7 @@ async fn github(client: &Client, policy: &Policy) -> Vec<Access> {
             scope: format!("repository {}", policy.repository),
             works,
             answer,
-            unaccepted: None,
+            unusable: None,
         });
     }
     found

@@ -86,7 +86,7 @@ impl RestoreResult {
         match self {
             Self::Restored => "restored",
             Self::AlreadyThere => "already there",
-            Self::Cannot => "cannot",
+            Self::Cannot => "not restored",
             Self::Failed => "failed",
             Self::Released => "released",
         }

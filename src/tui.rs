@@ -16,7 +16,7 @@ use tui_input::backend::crossterm::EventHandler as _;
 
 use crate::gc::Outcome;
 use crate::report::explain::{self, ExplainStyle};
-use crate::report::{Report, escape};
+use crate::report::{Report, Row, escape};
 use crate::sweep::StepRow;
 
 pub use self::live::Live;
@@ -173,6 +173,18 @@ impl App {
         let mut items = self.items.iter();
         let item = items.find(|item| item.row.key == key)?;
         Some((item.row.kind.name(), item.row.id.clone()))
+    }
+
+    /// Returns the rows of resources that this session deleted and that are gone.
+    pub fn gone_rows(&self) -> impl Iterator<Item = &Row> {
+        let gone = self.items.iter().filter(|item| item.gone);
+        gone.map(|item| &item.row)
+    }
+
+    /// Returns whether a resource was restored in this session.
+    pub fn was_restored(&self, key: &str) -> bool {
+        let result = self.results.get(key);
+        result.is_some_and(|result| result.restored.is_some())
     }
 
     /// Shows a message until the next key.
@@ -443,11 +455,8 @@ impl App {
                 Some(Command::Delete)
             }
             KeyCode::Enter => {
-                self.mode = Mode::Browse;
-                self.show_message(format!(
-                    "that is not {}: nothing was deleted",
-                    confirm.steps
-                ));
+                self.typed = Input::default();
+                self.show_message(format!("that is not {}: type it again", confirm.steps));
                 None
             }
             _ => {
@@ -486,8 +495,18 @@ impl App {
         if let Some(result) = self.results.get(&item.row.key) {
             let reason = escape::terminal(&result.reason);
             text = format!("{:<11}{}: {reason}\n", "outcome", result.outcome);
+            // The verdict is older than that.
             if let Some(details) = &result.restored {
-                text = format!("{text}{:<11}{}\n", "restored", escape::terminal(details));
+                return format!(
+                    "{:<11}{} {}\n{:<11}protected\n{:<11}it was restored in this session\n{:<11}{}\n",
+                    "resource",
+                    item.row.kind.noun,
+                    escape::terminal(&item.row.name),
+                    "verdict",
+                    "because",
+                    "restored",
+                    escape::terminal(details)
+                );
             }
         }
         text + &explain::argument(&self.report, &item.row, ExplainStyle::FULL)

@@ -266,7 +266,7 @@ pub(super) struct AuditArgs {
     #[arg(long, help_heading = OUTPUT)]
     pub(super) fail_on_garbage: bool,
     /// Write the plan to this file, for `sweep --plan`
-    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    #[arg(long, value_name = "FILE", value_parser = parse::named_file, help_heading = OUTPUT)]
     pub(super) out: Option<PathBuf>,
 }
 
@@ -471,7 +471,7 @@ pub(super) struct InitArgs {
     #[command(flatten)]
     pub(super) common: CommonArgs,
     /// File to write the policy to [default: policies/previews.toml]
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
+    #[arg(long, value_name = "FILE", value_parser = parse::named_file, conflicts_with_all = ["check", "adopt"], help_heading = OUTPUT)]
     pub(super) out: Option<PathBuf>,
     /// Replace files that exist, instead of showing a diff
     #[arg(long, conflicts_with_all = ["check", "adopt"])]

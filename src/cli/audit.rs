@@ -108,6 +108,16 @@ async fn audit(session: &Session, arguments: &AuditArgs) -> Result<Report, RunFa
                 path.display()
             ))
         })?;
+        // A note for people, who may not know what the file is for.
+        if !arguments.common.quiet && std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+            let (steps, path) = (plan_file.steps.len(), path.display());
+            let note = format!(
+                "wrote a plan with {} to {path}: `preview-gc show {path}` shows it, and `preview-gc \
+                 sweep --plan {path}` deletes what it lists\n",
+                crate::report::brief::plural(steps, "step")
+            );
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());
+        }
     }
     Ok(report)
 }

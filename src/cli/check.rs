@@ -346,8 +346,7 @@ fn tables(found: &CheckFindings, format: Format) -> String {
     );
     add(
         &["access", "where", "answer"],
-        found
-            .access
+        doctor::once_for_each_provider(&found.access)
             .iter()
             .map(|one| vec![one.what.clone(), one.scope.clone(), one.answer.clone()])
             .collect(),

@@ -125,7 +125,7 @@ async fn ask(
         let mut question = format!("ask  {}/{asked} {} {names}\n", index + 1, proposal.kind);
         let _ = writeln!(question, "         {}", escape::terminal(&proposal.why));
         question.push_str(
-            "         Created by your previews, and to be deleted after them? [y/N/show] ",
+            "         Do your previews create this, and should it be deleted after them? [y/N/show] ",
         );
         let mut prompt = question.clone();
         loop {
@@ -171,18 +171,18 @@ fn table(proposals: &[RuleProposal], accepted: usize) -> String {
     let mut skipped = 0;
     for proposal in proposals {
         let word = match proposal.status {
-            Status::Sure => "sure   ",
-            Status::Ask => "skipped",
-            Status::Never => "never  ",
+            Status::Sure => "rule   ",
+            Status::Ask => "open   ",
+            Status::Never => "no rule",
         };
         skipped += usize::from(proposal.status == Status::Ask);
         let (id, names) = (&proposal.id, shown(&proposal.matches));
         let count = proposal.matches.len();
         if proposal.status == Status::Sure {
             let template = escape::terminal(&proposal.template);
-            let odds = file::odds(proposal.odds);
+            let odds = file::coincidence(proposal.odds);
             let _ = writeln!(text, "{word}  {id}  {template}");
-            let _ = writeln!(text, "           {count} matched: {names}; odds {odds}");
+            let _ = writeln!(text, "           {count} matched: {names}{odds}");
             for witness in &proposal.witnesses {
                 let _ = writeln!(text, "           {}", escape::terminal(witness));
             }
@@ -193,11 +193,11 @@ fn table(proposals: &[RuleProposal], accepted: usize) -> String {
     }
     if skipped > 0 {
         let _ = if is_person() {
-            writeln!(text, "skipped  {skipped} that you did not confirm")
+            writeln!(text, "open     {skipped} that you did not confirm")
         } else {
             writeln!(
                 text,
-                "skipped  {skipped} questions; run in a terminal to answer them"
+                "open     {skipped} questions; run in a terminal to answer them"
             )
         };
     }
@@ -205,10 +205,10 @@ fn table(proposals: &[RuleProposal], accepted: usize) -> String {
     let frees: usize = sure.map(|one| one.frees).sum();
     let _ = writeln!(
         text,
-        "today    these rules match {frees} resources of pull requests that ended; they only report, and `init --adopt` makes them delete"
+        "today    these rules match {frees} resources of closed pull requests; they only report until you run `init --adopt`"
     );
     if accepted > 0 {
-        let _ = writeln!(text, "accepted {accepted} rules that you confirmed");
+        let _ = writeln!(text, "added    {accepted} rules that you confirmed");
     }
     text
 }

@@ -1,6 +1,7 @@
 //! `preview-gc audit --interactive`: runs [`crate::tui`] in the terminal, with
 //! the same collector as every command.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::consent::is_unattended;
 use super::screen::{ProgressRouter, Screen};
 use super::session::Session;
 use super::terminal::{table_style, wants_colour};
-use super::{Exit, RunFailure, interrupted, print_rendered};
+use super::{Exit, RunFailure, interrupted, print, print_rendered};
 use crate::collector::{Audit, AuditScope, Choice, Collector, SweepOrder, only};
 use crate::gc::plan_file::PlanFile;
 use crate::gc::{Brake, Plan};
@@ -175,9 +176,30 @@ impl TableSession<'_> {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
         let mut report = Report::clone(self.app.report());
-        if !self.done.steps.is_empty() {
-            report.add(self.done, session.client.quota_use());
+        let mut done = self.done;
+        if !done.steps.is_empty() {
+            // What is gone has no row any more, and its pull request stands in the list.
+            let there: BTreeSet<String> =
+                report.resources.iter().map(|row| row.key.clone()).collect();
+            let gone = self.app.gone_rows();
+            let gone: Vec<_> = gone
+                .filter(|row| !there.contains(&row.key) && !self.app.was_restored(&row.key))
+                .cloned()
+                .collect();
+            report.resources.extend(gone);
+            let before = done.steps.len();
+            done.steps.retain(|step| !self.app.was_restored(&step.key));
+            let restored = before - done.steps.len();
+            report.add(done, session.client.quota_use());
             print_rendered(Format::Table.report(&report, table_style(&arguments.common)))?;
+            if restored > 0 {
+                let what = crate::report::brief::plural(restored, "resource");
+                print(&format!(
+                    "{what} {} deleted and restored in this session; `preview-gc restore --release NAME` \
+                     ends the protection of each\n",
+                    if restored == 1 { "was" } else { "were" }
+                ))?;
+            }
         }
         Ok(match (exit, self.failed) {
             (Exit::Interrupted, _) => exit,
@@ -361,7 +383,7 @@ impl TableSession<'_> {
             (kind, &id),
             &self.session.issue_authors,
         );
-        let restored = match self.alongside("putting back", work, None).await? {
+        let restored = match self.alongside("restoring", work, None).await? {
             TaskEnd::Done(restored) => restored,
             TaskEnd::Interrupted => return Ok(true),
         };
@@ -378,7 +400,7 @@ impl TableSession<'_> {
             Ok(Some(one)) => self.app.show_message(one.reason),
             Ok(None) => self
                 .app
-                .show_message("that run did nothing to it".to_owned()),
+                .show_message("that run did not delete it".to_owned()),
             Err(error) => self.app.show_message(error.to_string()),
         }
         Ok(false)

@@ -69,7 +69,11 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
             "issue": published.url(),
             "change": published.change().map(IssueChange::name),
         })))?,
-        Format::Table | Format::Csv | Format::Markdown => print(&format!("{published}\n"))?,
+        Format::Table | Format::Csv | Format::Markdown => {
+            let is_simulated = session.connection.variables.are_the_sandboxes();
+            let note = if is_simulated { " (simulated)" } else { "" };
+            print(&format!("{published}{note}\n"))?;
+        }
     }
     Ok(Exit::of(&report, arguments.audit.fail_on_garbage))
 }

@@ -12,6 +12,8 @@ use super::session::{client, connect};
 use super::{Exit, RunFailure, print};
 use crate::collector::Limits;
 use crate::format::moment;
+use crate::gc::Outcome;
+use crate::providers;
 use crate::report::escape;
 use crate::report::format::Format;
 use crate::restore::{self, ListedRun, ListedStep, Restorable, RestoreError, Restored};
@@ -19,8 +21,11 @@ use crate::roots::github::Authors;
 use crate::wire::Client;
 
 pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, RunFailure> {
-    let folder = named_folder(&arguments.common)?;
     let format = arguments.common.format();
+    if arguments.common.sandbox().is_some() && arguments.common.journal.is_none() {
+        return simulated(&arguments, format);
+    }
+    let folder = named_folder(&arguments.common)?;
     let authors = Arc::new(Authors::new(&arguments.common.issue_author));
     if !arguments.release.is_empty() {
         let client = connected(&arguments)?;
@@ -37,15 +42,34 @@ pub(super) async fn run(arguments: RestoreArgs) -> Result<Exit, RunFailure> {
     let restored = restored.await.map_err(usage)?;
     if restored.is_empty() {
         return Err(RunFailure::Usage(format!(
-            "run {run} did nothing to {}",
+            "run {run} deleted {}; `preview-gc restore --list` shows what each run deleted",
             if arguments.names.is_empty() {
-                "anything".to_owned()
+                "nothing".to_owned()
             } else {
-                arguments.names.join(", ")
+                format!("no {}", arguments.names.join(", "))
             }
         )));
     }
     finish(&restored, format)
+}
+
+/// Answers for the simulated cloud of `--sandbox`, whose runs end with the process.
+fn simulated(arguments: &RestoreArgs, format: Format) -> Result<Exit, RunFailure> {
+    if arguments.run.is_some() || !arguments.release.is_empty() {
+        return Err(RunFailure::Usage(
+            "the simulated cloud of --sandbox has no earlier runs; leave out --sandbox to restore \
+             what a real run deleted"
+                .to_owned(),
+        ));
+    }
+    print(match format {
+        Format::Json => "[]\n",
+        Format::Table | Format::Csv | Format::Markdown => {
+            "The simulated cloud of --sandbox has no earlier runs; leave out --sandbox to list real \
+             ones.\n"
+        }
+    })?;
+    Ok(Exit::Ok)
 }
 
 fn connected(arguments: &RestoreArgs) -> Result<Client, RunFailure> {
@@ -84,18 +108,24 @@ fn list(runs: &[ListedRun], format: Format) -> Result<String, RunFailure> {
             let _ = writeln!(
                 out,
                 "  {} {}: {}{}",
-                escape::terminal(&step.kind),
+                escape::terminal(noun(&step.kind)),
                 escape::terminal(&step.name),
-                step.outcome.replace('_', " "),
+                Outcome::words(step.outcome),
                 escape::terminal(&what_can_be_done(step))
             );
             for one in &step.implied {
-                let (kind, name) = (escape::terminal(&one.kind), escape::terminal(&one.name));
+                let (kind, name) = (noun(&one.kind), escape::terminal(&one.name));
+                let kind = escape::terminal(kind);
                 let _ = writeln!(out, "    with it: {kind} {name}");
             }
         }
     }
     Ok(out)
+}
+
+/// Returns what people call a kind.
+fn noun(kind: &str) -> &str {
+    providers::by_name(kind).map_or(kind, |known| known.about().0.noun)
 }
 
 /// Returns what follows the outcome of a step.
@@ -106,7 +136,9 @@ fn what_can_be_done(step: &ListedStep) -> String {
     };
     match step.restorable {
         Restorable::Yes => "; it can be restored".to_owned(),
-        Restorable::ProviderDecides => undo(step),
+        Restorable::ProviderDecides => {
+            "; it can be restored if its provider still has it".to_owned()
+        }
         Restorable::No if step.outcome == "deleted" => undo(step),
         Restorable::No if step.outcome == "restored" => {
             "; protected until `restore --release`".to_owned()
@@ -123,12 +155,14 @@ fn results(results: &[Restored], format: Format) -> String {
     for one in results {
         let _ = writeln!(
             out,
-            "{} {}: {}: {}",
-            one.kind,
-            escape::terminal(&one.name),
+            "{}: {} {}",
             one.result.title(),
-            escape::terminal(&one.reason)
+            escape::terminal(noun(&one.kind)),
+            escape::terminal(&one.name),
         );
+        for part in one.reason.split("; ") {
+            let _ = writeln!(out, "  {}", escape::terminal(part));
+        }
     }
     out
 }

@@ -97,7 +97,7 @@ impl fmt::Display for Outcome {
             Self::Spared => "spared",
             Self::Deferred => "deferred",
             Self::FailedForNow => "failed for now",
-            Self::FailedForGood => "impossible",
+            Self::FailedForGood => "cannot be deleted",
             Self::InDoubt => "in doubt",
         })
     }

@@ -58,12 +58,15 @@ fn list(texts: &[String]) -> String {
     out
 }
 
-/// Large odds are rounded: their digits carry no information.
-pub fn odds(odds: f64) -> String {
-    if odds >= 1e6 {
-        "more than a million : 1".to_owned()
+/// Returns how likely a coincidence is, after a semicolon: nothing where no time
+/// says. Large odds are rounded: their digits carry no information.
+pub fn coincidence(odds: f64) -> String {
+    if odds < 1.5 {
+        String::new()
+    } else if odds >= 1e6 {
+        "; a coincidence is less likely than 1 in a million".to_owned()
     } else {
-        format!("{odds:.0} : 1")
+        format!("; a coincidence has a chance of 1 in {odds:.0}")
     }
 }
 
@@ -104,9 +107,9 @@ fn rule(candidate: &RuleCandidate, id: &str) -> String {
     let more = if count > SHOWN { ", …" } else { "" };
     let _ = writeln!(
         text,
-        "# {count} matched: {}{more}; odds {}",
+        "# {count} matched: {}{more}{}",
         comment(&shown.join(", ")),
-        odds(candidate.odds)
+        coincidence(candidate.odds)
     );
     for witness in &candidate.witnesses {
         let _ = writeln!(text, "# {}", comment(witness));

@@ -183,7 +183,9 @@ impl<'a> Context<'_, 'a> {
             return (marked.then_some(Status::Never), Vec::new(), why);
         }
         if series.is_refuted() {
-            let why = "it was not created while the pull request of its number was open".to_owned();
+            let why =
+                "not all of them were created while the pull requests of their numbers were open"
+                    .to_owned();
             return (marked.then_some(Status::Never), Vec::new(), why);
         }
         let own = self.lifetimes.odds(&series.timed());
@@ -374,7 +376,7 @@ impl<'a> Context<'_, 'a> {
         let hits: BTreeSet<_> = of_siblings(&|fit| fit == Fit::Hit);
         if is_against {
             let why =
-                "resources with the same number were not created while it was open".to_owned();
+                "other resources with the same numbers were not created while those pull requests were open".to_owned();
             return Some((Status::Never, Vec::new(), why));
         }
         if hits.is_empty() {

@@ -53,7 +53,10 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[PolicySource], colour: bool
     };
     let sources = &masked(diagnostics, sources);
     let mut out = String::new();
-    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
+    // From the top of each file to its end, as people correct it.
+    let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
+    ordered.sort_by_key(|one| (one.source, one.span.start));
+    for diagnostic in ordered.into_iter().take(MAX_SHOWN) {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,

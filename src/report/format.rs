@@ -129,7 +129,7 @@ impl Format {
     }
 
     /// Renders what a sweep would do. For people, the summary of the audit stands
-    /// above the plan; a format without a form for plans shows the audit.
+    /// above the plan.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Format {
                 Ok(format!("{summary}\n{plan}"))
             }
             Self::Json => Ok(plan.text()),
-            Self::Csv => self.audit(report, &Selection::default(), style),
+            Self::Csv => Ok(plan::csv(plan)?),
         }
     }
 }

@@ -33,11 +33,12 @@ pub(super) fn summary(report: &Report) -> String {
     let headline = overview::headline(report);
     let mut out = format!("## {}\n\n", escape::markdown(&headline));
     for line in overview::lines(report) {
+        // A further line about the same stands below the first.
         let label = match line.label {
-            "" => String::new(),
-            label => format!("**{label}** "),
+            "" => "  - ".to_owned(),
+            label => format!("- **{label}** "),
         };
-        let _ = writeln!(out, "- {label}{}", escape::markdown(&line.text));
+        let _ = writeln!(out, "{label}{}", escape::markdown(&line.text));
     }
     out
 }

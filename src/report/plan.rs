@@ -79,6 +79,27 @@ pub fn markdown(plan: &PlanFile, report: Option<&Report>) -> String {
     out
 }
 
+/// Renders one line for each step, in their order.
+///
+/// # Errors
+///
+/// Never for a writer in memory; the crate's signature says it may.
+pub fn csv(plan: &PlanFile) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["step", "action", "kind", "name", "id", "reason"])?;
+    for (index, step) in in_order(&plan.steps).into_iter().enumerate() {
+        writer.write_record([
+            (index + 1).to_string().as_str(),
+            action(step),
+            &escape::cell(&step.kind),
+            &escape::cell(&step.name),
+            &escape::cell(&step.id),
+            &escape::cell(&step.reason),
+        ])?;
+    }
+    super::csv::text(writer)
+}
+
 /// Returns what is done in a step, in a word.
 fn action(step: &PlannedStep) -> &'static str {
     match step.action {

@@ -40,6 +40,8 @@ struct TableColumns {
     kind: usize,
     name: usize,
     owner: usize,
+    /// Whether any line has a reason that its heading does not say.
+    has_reasons: bool,
 }
 
 impl TableColumns {
@@ -60,6 +62,7 @@ impl TableColumns {
             kind,
             name,
             owner,
+            has_reasons: lines().any(|line| !line.why.is_empty()),
         }
     }
 }
@@ -86,8 +89,9 @@ fn header(columns: &TableColumns, style: TableStyle) -> String {
     } else {
         String::new()
     };
+    let why = if columns.has_reasons { "  why" } else { "" };
     let line = format!(
-        "{INDENT}{} {} {}  age{owner}  why",
+        "{INDENT}{} {} {}  age{owner}{why}",
         cell("verdict", columns.verdict),
         cell("kind", columns.kind),
         cell("name", columns.name),

@@ -34,7 +34,7 @@ impl BoxesChecked {
     pub(super) fn describe(&self, noted: &RecordedStep, name: &str) -> String {
         let mut text = format!("this journal keeps it until `preview-gc restore --release {name}`");
         if noted.marked {
-            text += "; so do runs without this journal: it is marked `";
+            text += "; runs without this journal keep it because of its mark `";
             text += KEEP_MARK;
             text += "`";
         }

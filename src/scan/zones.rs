@@ -58,7 +58,7 @@ pub async fn zones(client: &Client, account: &str) -> Result<Vec<Place>, Evidenc
         total: None,
         complete: false,
         gap: Some(format!(
-            "{why}; routes of its zones may send visitors to Workers, so the token needs Zone Read"
+            "{why}; routes of its zones may send visitors to Workers (permission Zone Read)"
         )),
         needed: true,
     })

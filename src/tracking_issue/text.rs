@@ -147,12 +147,22 @@ fn headline(report: &Report, left: usize) -> String {
     if let Some(focus) = &report.focus {
         return format!("{left} left behind; the last run covered only {focus}.{seen}");
     }
-    format!(
-        "{left} left behind, {} in grace, {} unknown, among {} resources.{seen}",
+    let are = |count: usize| if count == 1 { "is" } else { "are" };
+    let (grace, unknown) = (
         report.count(VerdictName::Grace),
         report.count(VerdictName::Unknown),
-        report.summary.resources
-    )
+    );
+    let all = report.summary.resources;
+    let mut text = format!(
+        "{left} of {all} resources {} garbage; {grace} {} in grace and {unknown} {} unknown.",
+        are(left),
+        are(grace),
+        are(unknown)
+    );
+    if unknown > 0 {
+        text += " `preview-gc audit --verdict unknown` says why.";
+    }
+    text + seen
 }
 
 /// Returns what follows the resources: the chart, the next run and the notes.

@@ -3,6 +3,7 @@
 
 use crate::gc::Brake;
 use crate::gc::plan_file::PlanFile;
+use crate::report::overview;
 
 /// Maximum number of names in the confirmation.
 const NAMED: usize = 8;
@@ -37,9 +38,10 @@ impl DeletionProposal {
         }
         if let Some(brake) = brakes.first() {
             return Self::Nothing(format!(
-                "a brake on {} stops all deletions: {}",
-                brake.kind,
-                brake.advice()
+                "nothing can be deleted in this session, because a brake stops it: {}; {} when you \
+                 start again",
+                overview::brakes(brakes).join("; "),
+                brake.remedy
             ));
         }
         let planned = plan_file.steps.len();
@@ -64,8 +66,13 @@ impl DeletionProposal {
         }
         if planned > maximum {
             notes.push(format!(
-                "{} more wait for another time (--max-deletions {maximum}).",
-                planned - maximum
+                "{} more {} for a later sweep (--max-deletions {maximum}).",
+                planned - maximum,
+                if planned - maximum == 1 {
+                    "waits"
+                } else {
+                    "wait"
+                }
             ));
         }
         Self::Steps { steps, notes }

@@ -255,12 +255,14 @@ fn deletion_requires_the_typed_count() {
     press(&mut app, "↓p");
     assert_eq!(press(&mut app, "d"), Some(Command::Delete));
     assert!(!app.is_confirming(), "that is no consent yet");
-    for wrong in ["\n", "2\n", "yes\n", "11\n", "1\u{1b}"] {
-        app.confirm(1, Vec::new());
-        assert_eq!(press(&mut app, wrong), None, "{wrong}");
-        assert!(!app.is_confirming());
-    }
     app.confirm(1, Vec::new());
+    assert_eq!(press(&mut app, "1\u{1b}"), None);
+    assert!(!app.is_confirming(), "esc cancels");
+    app.confirm(1, Vec::new());
+    for wrong in ["\n", "2\n", "yes\n", "11\n"] {
+        assert_eq!(press(&mut app, wrong), None, "{wrong}");
+        assert!(app.is_confirming(), "it asks again");
+    }
     assert_eq!(press(&mut app, "1\n"), Some(Command::Delete));
     assert!(app.is_confirming());
 }

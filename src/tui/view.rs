@@ -13,7 +13,7 @@ use super::live::{Live, Ongoing};
 use super::{App, Confirm, Item, Mode, SessionResult, Tab, TableLine};
 use crate::format::age;
 use crate::gc::verdict::VerdictName;
-use crate::report::{escape, overview::title as summary, style::cut, style::wrap};
+use crate::report::{escape, overview, overview::title as summary, style::cut, style::wrap};
 
 /// From this width on, the details are next to the table.
 const WIDE: u16 = 120;
@@ -22,7 +22,7 @@ const HELP: &str = "\
 up down j k       move; page up and down, home, end
 tab, left, right  next and previous verdict
 /                 filter as you type: every word must occur (esc clears)
-s                 sort by pull request, name, kind, age, death
+s                 sort by pull request, name, kind, age, time of closing
 g                 group, or one list
 enter             why: the evidence behind the verdict (J K scroll)
 space             mark what is garbage
@@ -35,7 +35,7 @@ r                 refresh
 q, ctrl-c         quit; while deleting: finish what is under way and stop
 
 Nothing is deleted from here that `preview-gc sweep` would not delete: the
-same plan, brakes and limits, and everything is read again just before.";
+same plan, brakes and limits, and everything is re-read just before a deletion.";
 
 /// Draws a session; `live` is the progress of the running task.
 pub fn draw(app: &App, live: &Live, frame: &mut Frame<'_>) {
@@ -67,13 +67,13 @@ pub fn draw(app: &App, live: &Live, frame: &mut Frame<'_>) {
         detail_in(app, frame, area, border);
     }
     frame.render_widget(Paragraph::new(status(app, &ongoing, bottom.width)), bottom);
-    frame.render_widget(Paragraph::new(hints(app)), keys);
+    frame.render_widget(Paragraph::new(hints(app, keys.width)), keys);
     match &app.mode {
         Mode::Help => popup(frame, "Keys", HELP),
         Mode::Confirm(confirm) => popup(frame, "Delete", &question(app, confirm)),
         Mode::Export => {
             let text = format!(
-                "File: {}▏\n\nenter writes it, esc leaves it",
+                "File: {}▏\n\nenter writes it, esc cancels",
                 app.typed.value()
             );
             popup(frame, "Export what is shown", &text);
@@ -302,7 +302,8 @@ fn detail_in(app: &App, frame: &mut Frame<'_>, area: Rect, border: Borders) {
             } else {
                 0
             };
-            let parts = wrap(text, width.saturating_sub(indent), "           ");
+            let hang = if indent == 0 { "           " } else { "" };
+            let parts = wrap(text, width.saturating_sub(indent), hang);
             parts
                 .into_iter()
                 .map(move |part| " ".repeat(indent) + &part)
@@ -342,8 +343,8 @@ fn status(app: &App, ongoing: &Ongoing, width: u16) -> Line<'static> {
         Mode::Busy => ongoing.text.clone(),
         _ if !app.message.is_empty() => app.message.clone(),
         _ => {
-            let brakes = app.report.brakes.iter();
-            let brakes = brakes.map(|brake| format!("brake on {}: {}", brake.kind, brake.reason));
+            let brakes = overview::brakes(&app.report.brakes).into_iter();
+            let brakes = brakes.map(|text| format!("a brake stops deletions: {text}"));
             let gaps = app.report.gaps().map(|gap| {
                 let why = gap.gap.as_deref().unwrap_or("unknown");
                 format!("could not read {} of {}: {why}", gap.source, gap.scope)
@@ -358,11 +359,14 @@ fn status(app: &App, ongoing: &Ongoing, width: u16) -> Line<'static> {
     Line::raw(cut(&escape::terminal(&text), width))
 }
 
-fn hints(app: &App) -> Line<'static> {
+fn hints(app: &App, width: u16) -> Line<'static> {
     Line::styled(
         match app.mode {
             Mode::Busy => "q stop",
             Mode::Filter => "enter keep  esc clear",
+            _ if width < WIDE => {
+                "space mark  d delete  / filter  tab verdict  enter why  ? help  q quit"
+            }
             _ => {
                 "space mark  p mark pull request  d delete  / filter  tab verdict  enter why  ? help  q quit"
             }
@@ -373,7 +377,7 @@ fn hints(app: &App) -> Line<'static> {
 
 fn question(app: &App, confirm: &Confirm) -> String {
     let mut text = format!(
-        "{} will be deleted, each only if it is still garbage when it\nis read again just \
+        "{} will be deleted, each only if it is still garbage when it\nis re-read just \
          before.\n",
         confirm.steps
     );
@@ -382,7 +386,7 @@ fn question(app: &App, confirm: &Confirm) -> String {
         let _ = writeln!(text, "{}", escape::terminal(note));
     }
     text + &format!(
-        "\nType {} to delete: {}▏\n\nesc leaves everything as it is",
+        "\nType {} to delete: {}▏\n\nesc cancels",
         confirm.steps,
         app.typed.value()
     )

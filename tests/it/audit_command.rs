@@ -236,6 +236,11 @@ fn bad_input_is_said_clearly_and_decides_nothing() {
             vec!["audit", "--sandbox", "--repository", "acme/other"],
             "differs from acme/shop",
         ),
+        (vec!["audit", "--sandbox", "--out", "-"], "name a file"),
+        (
+            vec!["restore", "--sandbox", "20260302T090000Z-none"],
+            "no earlier runs",
+        ),
         (
             vec!["explain", "nothing", "--sandbox"],
             "no resource that was read is called",
@@ -380,4 +385,38 @@ fn explain_says_which_kinds_were_not_read() {
         .unwrap_or_default();
     assert!(unread.contains("Pages deployment"), "{said}");
     assert!(!unread.contains("Worker,"), "{said}");
+}
+
+/// What a deleted custom domain takes along is neither protected nor left.
+#[test]
+fn a_sweep_counts_a_record_that_went_with_its_domain_as_gone() {
+    let output = run(&["sweep", "--sandbox", "--yes"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("14 deleted; 1 DNS record went with its custom domain\n27 resources remain"),
+        "{said}"
+    );
+    assert!(
+        said.contains("2 in use, 9 protected, 8 unmatched"),
+        "{said}"
+    );
+}
+
+/// The runs of the simulated cloud end with the program.
+#[test]
+fn restore_lists_no_real_run_for_the_simulated_cloud() {
+    let output = run(&["restore", "--sandbox"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said.contains("no earlier runs"), "{said}");
+}
+
+#[test]
+fn a_dry_run_prints_its_steps_as_csv() {
+    let output = run(&["sweep", "--sandbox", "--dry-run", "--format", "csv"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 15, "{text}");
+    assert_eq!(lines[0], "step,action,kind,name,id,reason");
+    assert!(lines[1].starts_with("1,delete,"), "{text}");
 }

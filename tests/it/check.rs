@@ -297,6 +297,8 @@ fn the_doctor_tells_apart_what_is_wrong() {
     });
     assert_eq!(code, 3);
     assert!(of(&answers, "neon_branch").starts_with("not configured"));
+    let neon = answers.iter().filter(|(what, _)| what.starts_with("neon"));
+    assert_eq!(neon.count(), 1, "the token is missing once: {answers:?}");
     assert_eq!(of(&answers, "worker"), "works");
 
     let (answers, code) = doctor(&|command| {

@@ -130,7 +130,7 @@ fn only_new_failures_are_notified() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(text.contains("worker app-pr-1 failed"), "{text}");
+    assert!(text.contains("worker app-pr-1 cannot be deleted"), "{text}");
     assert!(
         text.contains("<https://github.com/acme/shop/actions/runs/42|run>"),
         "{text}"

@@ -160,3 +160,10 @@ impl Cli {
         }
     }
 }
+/// Returns the path of a file; `-` would be a file of that name.
+pub(super) fn named_file(text: &str) -> Result<std::path::PathBuf, String> {
+    if text == "-" {
+        return Err("this option cannot write to standard output; name a file".to_owned());
+    }
+    Ok(text.into())
+}

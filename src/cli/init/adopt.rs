@@ -83,6 +83,11 @@ pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
     } else {
         writeln!(text, "adopted  {changed} of {rules} rules that report")
     };
+    if changed > 0 {
+        text.push_str(
+            "next     remove `grace = \"30d\"` from these rules: every sweep waits for it, also with --pr\n",
+        );
+    }
     if changed == 0 && rules > 0 && !is_person() && arguments.common.sandbox().is_none() {
         text.push_str("next     run this in a terminal: each rule is asked about, and nothing changes without an answer\n");
     }
@@ -105,8 +110,8 @@ fn effect(rule: &Rule, report: &Report) -> String {
     let (garbage, grace) = (named(VerdictName::Garbage), named(VerdictName::Grace));
     let kept = of_rule().count() - garbage.len() - grace.len();
     format!(
-        "rule     {} ({})\n           would delete {}\n           in grace {}\n           keeps \
-         {kept} more that it matches\n",
+        "rule     {} ({})\n           would delete now: {}\n           would delete when its grace has \
+         ended: {}\n           would keep {kept} more that it matches\n",
         escape::terminal(&rule.id),
         escape::terminal(&rule.location.to_string()),
         counted(&garbage),

@@ -125,6 +125,11 @@ fn render(found: &InitCheckDocument, read: &WorkflowFacts) -> String {
     for advice in &found.advice {
         let _ = writeln!(text, "advice   {}", escape::terminal(advice));
     }
+    if read.workflows == 0 {
+        text.push_str(
+            "warning  no workflow was found in .github/workflows, so nothing was checked\n",
+        );
+    }
     let wrong = found.unmatched.len() + found.unmade.len();
     let names = read.made.len();
     let _ = writeln!(

@@ -33,7 +33,10 @@ fn a_backlog_of_300_pull_requests_fits_with_its_largest_part_in_sight() {
     stage.report();
     let body = stage.body();
     assert!(body.chars().count() <= 65_536);
-    assert!(body.contains("3000 left behind, 0 in grace"), "{body}");
+    assert!(
+        body.contains("3000 of 3000 resources are garbage; 0 are in grace"),
+        "{body}"
+    );
     assert!(body.contains("\n| 250 more | | 2,500 |\n"), "{body}");
     let groups = body.matches("<!-- gc:delete-all:").count();
     let boxes = body.matches("<!-- gc:delete:").count();

@@ -107,10 +107,7 @@ fn a_restored_record_is_kept_elsewhere_by_its_mark_until_it_is_released() {
     let (stage, run) = after_a_deletion();
     let (result, reason, code) = restored(&stage, &run, HOST);
     assert_eq!((result.as_str(), code), ("restored", 0), "{reason}");
-    assert!(
-        reason.contains("it is marked `preview-gc:keep`"),
-        "{reason}"
-    );
+    assert!(reason.contains("its mark `preview-gc:keep`"), "{reason}");
     assert_eq!(comment_of_the_record(&stage), "kept preview-gc:keep");
     let (swept, code) = swept_elsewhere(&stage);
     assert_eq!(code, 0, "{swept}");
