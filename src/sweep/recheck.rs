@@ -101,10 +101,8 @@ impl Sweep<'_, '_> {
                     "reading it by id shows that it is gone",
                 ),
                 Recheck::Unknown(why) => {
-                    let outcome = match self.halt(step) {
-                        Some(_) => Outcome::Deferred,
-                        None => Outcome::FailedForNow,
-                    };
+                    let halted = self.halt(step);
+                    let outcome = halted.map_or(Outcome::FailedForNow, |_| Outcome::Deferred);
                     Done::new(outcome, format!("it could not be re-read: {why}"))
                 }
             };
