@@ -10,7 +10,7 @@ use crate::gc::box_key;
 use crate::gc::outcome::{Recheck, is_undecided, recheck};
 use crate::gc::verdict::Verdict;
 use crate::gc::{Judgement, Outcome};
-use crate::model::{Resource, ResourceId};
+use crate::model::{KindRef, Resource, ResourceId};
 use crate::policy::Action;
 use crate::survey::Findings;
 
@@ -49,15 +49,10 @@ impl Sweep<'_, '_> {
             let id = &self.ids[step];
             let found = view.find(id);
             let unreadable = self.unreadable(view, step);
-            // A lookup of each of them would show the same.
-            let alike = |other: &usize| {
-                let other = &self.ids[*other];
-                (other.kind, &other.place) == (id.kind, &id.place)
+            let settled = match &unreadable {
+                Some(why) => self.as_unreadable(lane, view, step, why),
+                None => vec![step],
             };
-            let mut settled = vec![step];
-            if unreadable.is_some() {
-                settled = lane.pending.iter().copied().filter(alike).collect();
-            }
             let verdict = match unreadable {
                 Some(why) => Recheck::Unknown(why),
                 None => recheck(&self.steps[step], found, &view.marking),
@@ -175,7 +170,26 @@ impl Sweep<'_, '_> {
     pub(super) fn unreadable(&self, view: &Findings<'_>, step: usize) -> Option<String> {
         let id = &self.ids[step];
         view.gap(id.kind, &id.place)
+            .or_else(|| self.unlisted_owner(view, step))
             .or_else(|| view.roots.gap().map(|(_, why)| why.to_string()))
+    }
+
+    /// Returns the pending steps that the view cannot decide for the same reason: a
+    /// lookup of each of them would show the same.
+    fn as_unreadable(
+        &self,
+        lane: &Lane,
+        view: &Findings<'_>,
+        step: usize,
+        why: &str,
+    ) -> Vec<usize> {
+        let id = &self.ids[step];
+        let alike = |other: &usize| {
+            let place = &self.ids[*other].place;
+            (self.ids[*other].kind, place) == (id.kind, &id.place)
+                && self.unreadable(view, *other).as_deref() == Some(why)
+        };
+        lane.pending.iter().copied().filter(alike).collect()
     }
 
     /// Whether this run has deleted a resource.
@@ -185,6 +199,27 @@ impl Sweep<'_, '_> {
             let outcome = self.ledger.outcome(step);
             one == id && outcome.is_some_and(Outcome::is_gone)
         })
+    }
+
+    /// Returns why what decides about a resource could not be listed: what it
+    /// belongs to or, where no rule is about it, what made it.
+    fn unlisted_owner(&self, view: &Findings<'_>, step: usize) -> Option<String> {
+        let id = &self.ids[step];
+        let (owner, makers) = (id.kind.belongs_to, id.kind.satellite_of);
+        let owner = owner.filter(|_| self.steps[step].owner.is_some());
+        let is_unmatched =
+            |(_, judgement): (_, &Judgement)| matches!(judgement.verdict, Verdict::Unmatched(_));
+        let makers = if view.find(id).is_some_and(is_unmatched) {
+            makers
+        } else {
+            &[]
+        };
+        let decides = |kind: KindRef| owner == Some(kind.name()) || makers.contains(&kind.name());
+        let mut listings = view.inventory.listings.iter();
+        let gap = listings.find(|listing| {
+            decides(listing.kind) && listing.place.is_near(&id.place) && !listing.complete()
+        })?;
+        view.gap(gap.kind, &gap.place)
     }
 
     /// Returns the pending steps of resources that belong to `owner`, such as

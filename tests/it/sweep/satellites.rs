@@ -303,3 +303,24 @@ async fn the_end_of_a_deletion_is_waited_for() {
     let flow = swept.steps.iter().find(|one| one.name == "app-pr-1-flow");
     assert_eq!(flow.unwrap().outcome, Outcome::Deleted, "{text}");
 }
+
+/// What only its owner or its maker condemns is not let go as unmatched because
+/// that could not be listed.
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_a_worker_fails_for_now_if_workers_cannot_be_listed_again() {
+    let mut owner = worker("app-pr-1", &[]);
+    owner["attributes"]["custom_domains"] = json!(["app-pr-1.acme.example"]);
+    for stage in [
+        Stage::with(&[owner], OWN, Options::default()),
+        stage("workflow"),
+        stage("container_application"),
+    ] {
+        let planned = |_: &mut _| stage.faults(&[unread("/workers/scripts$", &status(403))]);
+        let (swept, text) = stage.sweep(planned).await;
+        assert_eq!(swept.steps.len(), 2, "{text}");
+        assert!(stage.has("app-pr-1"), "{text}");
+        let of: Vec<_> = swept.steps.iter().map(|one| one.outcome).collect();
+        assert!(!of.contains(&Outcome::Spared), "{of:?}: {text}");
+        assert!(of.contains(&Outcome::FailedForNow), "{of:?}: {text}");
+    }
+}
