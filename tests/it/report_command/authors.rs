@@ -181,6 +181,28 @@ fn our_issue_is_ours_without_its_marker() {
     assert!(!stage.has("app-pr-1"));
 }
 
+/// What was kept in an emptied issue is unknown, whatever another one says.
+#[test]
+fn an_emptied_tracking_issue_keeps_everything_although_there_is_another_one() {
+    let stage = Stage::new(&[worker("app-pr-1")]);
+    stage.report();
+    let first = stage.issues()[0]["number"].clone();
+    let title = stage.issues()[0]["title"].clone();
+    let further = json!({"title": title, "body": stage.body()}).to_string();
+    let issues = "github/repos/acme/shop/issues";
+    stage.server.request("POST", issues, &further);
+    let path = format!("{issues}/{first}");
+    let emptied = r#"{"body": "we tidied this up"}"#;
+    stage.server.request("PATCH", &path, emptied);
+    let output = stage.run(&["sweep", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (code, error) = code_and_error(&output);
+    assert_eq!(code, Some(3), "{said}{error}");
+    assert!(stage.has("app-pr-1"));
+    let named = format!("issue #{first} has the title");
+    assert!(format!("{said}{error}").contains(&named), "{said}{error}");
+}
+
 /// Without knowing who we are, a marked issue may be ours or not.
 #[test]
 fn an_issue_whose_author_cannot_be_compared_keeps_everything() {

@@ -134,7 +134,8 @@ impl IssueStore<'_> {
         notes: &mut Vec<String>,
     ) -> Result<Option<TrackingIssue>, Unanswered> {
         ours.sort_by_key(|(mark, issue)| (*mark, issue.number));
-        if let Some((Mark::Title, issue)) = ours.first() {
+        // Also beside others: the boxes that people checked in it are lost.
+        if let Some((_, issue)) = ours.iter().find(|(mark, _)| *mark == Mark::Title) {
             return Err(Unanswered::Unbelievable(format!(
                 "issue #{} has the title of the tracking issue and none of its text, so what \
                  people keep is unknown; restore its text from the history of its edits, or \
@@ -142,7 +143,6 @@ impl IssueStore<'_> {
                 issue.number
             )));
         }
-        ours.retain(|(mark, _)| *mark != Mark::Title);
         let mut ours = ours.into_iter().map(|(_, issue)| issue);
         let Some(first) = ours.next() else {
             return Ok(None);
