@@ -320,6 +320,8 @@ fn log(verbose: u8) {
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would print with a macro that panics where stderr is closed.
+        .log_internal_errors(false)
         .init();
 }
 

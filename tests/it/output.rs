@@ -288,3 +288,18 @@ fn a_name_that_only_a_condition_refuses_is_not_passed_over_in_silence() {
     assert_eq!(rows.len(), 3, "{text}");
     assert!(rows.iter().all(|row| row.contains("type")), "{text}");
 }
+
+/// Whoever reads stderr may stop reading it (`2>&1 | head`).
+#[test]
+fn a_stderr_that_cannot_be_written_does_not_end_a_run_that_logs() {
+    for verbose in ["-v", "-vv"] {
+        let mut run = program()
+            .args(["audit", "--sandbox", verbose])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(run.stderr.take());
+        assert_eq!(run.wait().unwrap().code(), Some(0), "{verbose}");
+    }
+}
