@@ -172,6 +172,16 @@ fn alive(
             }
             let owner = &ledger.resources[worker];
             let of_owner = alive(scenario, ledger, owner, deletion);
+            let is_foreign = || {
+                let Purpose::PullRequest(number) = owner.purpose else {
+                    return None;
+                };
+                let mut states = known(number).map(|(_, state)| *state);
+                let fits = !has_times(resource.kind)
+                    || states
+                        .any(|one| is_born_in_life(ledger, resource, number, one, deletion.begun));
+                (!fits).then(|| format!("it was made when #{number} of its owner did not live"))
+            };
             let is_new = || {
                 let by_age = matches!(owner.purpose, Purpose::Aged(_) | Purpose::Passing);
                 let terms = scenario.terms_of(owner).filter(|_| !by_age)?;
@@ -179,7 +189,7 @@ fn alive(
                 let is_young = has_times(resource.kind) && made + terms.grace >= deletion.arrives;
                 is_young.then(|| format!("it was made at {made}, within the grace"))
             };
-            return of_owner.or_else(is_new);
+            return of_owner.or_else(is_foreign).or_else(is_new);
         }
         Purpose::Passing | Purpose::Aged(_) => {
             let Some(lifetime) = scenario.lifetime(resource.kind) else {
@@ -450,7 +460,8 @@ pub fn garbage(scenario: &Scenario, ledger: &Ledger, now: Moment) -> BTreeSet<us
     }
 }
 
-/// Whether the grace of what belongs to something is over by its own times too.
+/// Whether what belongs to something was made in its life, and whether the grace of that is
+/// over by its own times too.
 fn is_over_too(
     scenario: &Scenario,
     ledger: &Ledger,
@@ -459,6 +470,14 @@ fn is_over_too(
     now: Moment,
 ) -> bool {
     let owner = &ledger.resources[owner];
+    if let (Purpose::PullRequest(number), true) = (owner.purpose, has_times(resource.kind)) {
+        let state = ledger.pull_requests.get(&number).map(|one| *one.last());
+        let fits =
+            |state: PullRequest| is_born_in_life(ledger, resource, number, state, resource.born);
+        if !state.is_some_and(fits) {
+            return false;
+        }
+    }
     let changed = *resource.changed.last();
     let (Some(changed), Some(terms)) = (changed, scenario.terms_of(owner)) else {
         return true;

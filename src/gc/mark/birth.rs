@@ -23,18 +23,21 @@ pub(super) fn check(
 ) -> BTreeSet<ClaimedNumber> {
     let resources = || inventory.resources.iter().chain(gone);
     let mut contradicted = BTreeSet::clone(&input.contradicted);
-    for resource in resources() {
+    for resource in &inventory.resources {
         contradicted.extend(contradicted_by(resource, roots, input));
     }
     let all = judgements.iter_mut().chain(&mut *of_gone);
-    for (resource, judgement) in resources().zip(all) {
+    for (index, (resource, judgement)) in resources().zip(all).enumerate() {
+        // The times of what is gone are those of its satellite, which may have had another
+        // maker before: they say nothing about other resources.
+        let is_there = index < inventory.resources.len();
         let mut doubt = None;
         for group in groups(judgement, input) {
             let pull_request = pull_request(roots, &group);
             let Some(contradiction) = contradiction(resource, group.1, pull_request) else {
                 continue;
             };
-            if matches!(contradiction, Doubt::Birth { .. }) {
+            if is_there && matches!(contradiction, Doubt::Birth { .. }) {
                 contradicted.insert(group);
             }
             doubt.get_or_insert(contradiction);
