@@ -6,8 +6,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::format::moment;
-use crate::gc::Outcome;
 use crate::gc::verdict::{Verdict, Wait};
+use crate::gc::{Judgement, Marking, Outcome};
 use crate::journal::{self, Journal, JournalEntry, JournalError, Snapshot};
 use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
@@ -61,21 +61,37 @@ pub fn unwanted(
                 .filter(|at| copy.expires_at == Some(*at));
             // A resource that is kept for any reason must not be deleted by an
             // expiry that depends on an earlier verdict.
-            let stays = !matches!(
+            let goes = matches!(
                 judgement.verdict,
                 Verdict::Garbage(_) | Verdict::Grace(Wait::Expires { .. })
             );
+            let is_reported = goes && only_reports(&findings.marking, judgement);
+            let stays = !goes || is_reported;
             let known = unwanted.iter().any(|one| one.id == id);
             if let Some(expires_at) = ours.filter(|_| stays && judgement.in_focus && !known) {
                 unwanted.push(Unexpire {
                     id,
                     expires_at,
-                    why: judgement.verdict.to_string(),
+                    why: if is_reported {
+                        "its rule now asks only for a report".to_owned()
+                    } else {
+                        judgement.verdict.to_string()
+                    },
                 });
             }
         }
     }
     Ok(unwanted)
+}
+
+/// Whether a rule that reads a resource only asks for a report of it.
+fn only_reports(marking: &Marking<'_>, judgement: &Judgement) -> bool {
+    let others = judgement.others.iter().map(|(matched_by, _)| matched_by);
+    let mut matches = judgement.matched_by.iter().chain(others);
+    matches.any(|matched_by| {
+        let rule = marking.rule(matched_by);
+        rule.is_some_and(|(_, rule)| rule.action == Action::Report)
+    })
 }
 
 /// Journals and removes one such expiry, and returns the outcome.

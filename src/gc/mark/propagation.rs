@@ -304,6 +304,12 @@ impl<'a> Propagation<'a> {
         self.judgements[index].verdict.is_garbage()
     }
 
+    /// Whether it is left to its own expiry.
+    fn expires(&self, index: usize) -> bool {
+        let verdict = &self.judgements[index].verdict;
+        matches!(verdict, Verdict::Grace(Wait::Expires { .. }))
+    }
+
     /// Says that this resource keeps another, and why it is still there itself.
     fn user(&self, index: usize, how: UsageKind) -> ResourceUser {
         let resource = &self.inventory.resources[index];
@@ -396,7 +402,8 @@ impl<'a> Propagation<'a> {
     fn keep_used(&mut self) -> bool {
         let mut in_use = Vec::new();
         for (used, users) in self.links.used() {
-            if !self.is_garbage(used) {
+            let expires = self.expires(used);
+            if !self.is_garbage(used) && !expires {
                 continue;
             }
             let user = users.iter().find_map(|user| match user {
@@ -406,6 +413,8 @@ impl<'a> Propagation<'a> {
                     how: UsageKind::Bound,
                     stays: UserStays::Wanted,
                 }),
+                // Garbage that another run deletes is no reason to take an expiry back.
+                IndexedUser::Listed(user) if expires && self.is_garbage(*user) => None,
                 IndexedUser::Listed(user) if *user != used && self.keeps(*user, used) => {
                     Some(self.user(*user, self.how(*user, used)))
                 }

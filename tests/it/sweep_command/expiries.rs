@@ -173,3 +173,30 @@ fn an_expiry_that_is_refused_fails_for_good_and_says_why() {
     assert_eq!(outcomes(&swept)["pr-1"], "failed_for_good", "{swept}");
     assert!(reason(&swept, "pr-1").contains(said), "{swept}");
 }
+
+#[test]
+fn an_expiry_that_a_sweep_set_is_removed_when_something_that_stays_uses_the_branch() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let mut used = branch("pr-1", "main");
+    used["id"] = json!("br-used-12345678");
+    let stage = Stage::new(&world(&[used]), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    let database = json!({"kind": "hyperdrive", "name": "orders",
+        "attributes": {"host": "ep-used-12345678.us-east-2.aws.neon.tech"}});
+    stage
+        .server
+        .control("POST", "resources", &database.to_string());
+    removes_the_expiry(&stage);
+}
+
+#[test]
+fn an_expiry_that_a_sweep_set_is_removed_when_its_rule_only_reports() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    let reports = policy.replace("\"expire\"", "\"report\"");
+    std::fs::write(&stage.policy, reports).unwrap();
+    removes_the_expiry(&stage);
+}

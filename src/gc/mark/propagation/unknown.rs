@@ -30,9 +30,9 @@ impl<'a> Propagation<'a> {
                     .push(index);
             }
         }
+        let mut questions = self.addresses_of_expiring();
         let mut doubted = false;
         let mut pending = Vec::new();
-        let mut questions = BTreeSet::new();
         for ((kind, place), indices) in &candidates {
             for (doubt, asked) in self.doubts(*kind, place) {
                 if asked.is_empty() {
@@ -63,6 +63,20 @@ impl<'a> Propagation<'a> {
             }
         }
         (doubted, pending, questions)
+    }
+
+    /// Asks where something that is left to its own expiry is reached: what has come
+    /// to use it since keeps it.
+    fn addresses_of_expiring(&self) -> BTreeSet<Question> {
+        let all = self.inventory.resources.iter().enumerate();
+        let expiring: BTreeSet<(KindRef, &'a Arc<Place>)> = all
+            .filter(|(index, _)| self.expires(*index))
+            .map(|(_, resource)| (resource.kind, &resource.place))
+            .collect();
+        let unknown = expiring
+            .into_iter()
+            .filter_map(|(kind, place)| self.unknown_addresses(kind, place));
+        unknown.flat_map(|(_, asked)| asked).collect()
     }
 
     /// Everything that is not known about who uses these candidates, each with what
