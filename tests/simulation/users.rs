@@ -154,6 +154,10 @@ impl More<'_, '_> {
                     }
                 }
                 (_, Purpose::PullRequest(_) | Purpose::Elsewhere(_)) => Purpose::Unmatched,
+                // What no rule reads has no number.
+                (_, Purpose::Protected(_)) => Purpose::Protected(0),
+                (_, Purpose::Kept(_)) => Purpose::Kept(0),
+                (_, Purpose::Shielded(_)) => Purpose::Shielded(0),
                 (_, purpose) => purpose,
             });
         let purposes: Vec<Purpose> = purposes.collect();

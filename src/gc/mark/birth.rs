@@ -84,23 +84,27 @@ fn contradicted_by(
     input: &JudgeInput<'_>,
 ) -> Vec<ClaimedNumber> {
     let mut found = Vec::new();
-    // Whose it is that was recorded at the creation is stronger than the name.
-    let is_recorded = resource
-        .recorded
-        .as_ref()
-        .is_some_and(|recorded| recorded.repository.is_some() || recorded.pull_request.is_some());
-    if resource.created_at == Time::Unsupported || is_recorded {
+    if resource.created_at == Time::Unsupported {
         return found;
     }
+    // Whose it is that was recorded at the creation is stronger than the name.
+    let recorded = resource
+        .recorded
+        .as_ref()
+        .filter(|recorded| recorded.repository.is_some() || recorded.pull_request.is_some());
     for policy_scope in input.policy_scopes {
         let policy = policy_scope.policy;
-        if !policy_scope.places.contains(&resource.place) {
+        let is_foreign = recorded.is_some_and(|recorded| policy.is_foreign(recorded));
+        if is_foreign || !policy_scope.places.contains(&resource.place) {
             continue;
         }
         for (rule, claim) in policy.rules.claims(resource) {
-            let Claim::PullRequest(number) = claim else {
-                continue;
+            let number = match (recorded, claim) {
+                (Some(recorded), _) => recorded.pull_request,
+                (None, Claim::PullRequest(number)) => Some(number),
+                (None, _) => None,
             };
+            let Some(number) = number else { continue };
             let in_time = policy
                 .rules
                 .get(rule)

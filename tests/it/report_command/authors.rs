@@ -105,7 +105,7 @@ fn only_our_own_issue_counts() {
             "github/repos/acme/shop/issues/{}",
             stage.issues()[1]["number"]
         ),
-        r#"{"body": "nothing"}"#,
+        r#"{"title": "something else", "body": "nothing"}"#,
     );
     let output = stage.run(&["sweep", "--approved", "--yes", "--issue-author", "Mallory"]);
     assert_eq!(output.status.code(), Some(0));
