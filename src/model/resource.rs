@@ -224,11 +224,15 @@ impl ResourceId {
     /// Returns whether a reference of a resource nearby means this one: by its id
     /// or by its name.
     pub fn is_meant_by(&self, reference: &Reference) -> bool {
-        let key = reference.key.text();
-        let is_name = *key == *self.name
-            || (self.kind.has_names_without_case() && key.eq_ignore_ascii_case(&self.name));
-        reference.kind == self.kind.name() && (*key == *self.id || is_name)
+        is_meant_by(reference, self.kind, &self.id, &self.name)
     }
+}
+
+fn is_meant_by(reference: &Reference, kind: KindRef, id: &str, name: &str) -> bool {
+    let key = reference.key.text();
+    let is_name =
+        || key == name || (kind.has_names_without_case() && key.eq_ignore_ascii_case(name));
+    reference.kind == kind.name() && (key == id || is_name())
 }
 
 impl fmt::Display for ResourceId {
@@ -238,6 +242,12 @@ impl fmt::Display for ResourceId {
 }
 
 impl Resource {
+    /// Returns whether a reference of a resource nearby means this one: by its id
+    /// or by its name.
+    pub fn is_meant_by(&self, reference: &Reference) -> bool {
+        is_meant_by(reference, self.kind, &self.id, &self.name)
+    }
+
     /// What it belongs to, as its listing says: a custom domain to its Worker.
     pub fn owner(&self) -> Option<&Reference> {
         let of = self.kind.belongs_to?;

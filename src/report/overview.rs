@@ -1,24 +1,23 @@
 //! The summary for people: what is garbage, since when, what a sweep would do,
 //! what stops it, what could not be read, and which limits are near.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::limits::{count, limits, requests};
 use super::brief::{grouped, plural, until, words};
 use super::style::{TableStyle, TextStyle, wrap};
-use super::{HeadroomUse, NextSweep, PullRequestLine, Report, Row, escape};
+use super::{NextSweep, PullRequestLine, Report, Row, escape};
 use crate::gc::verdict::{Unmatched, VerdictName};
 use crate::gc::{Brake, Verdict};
 use crate::model::code::Code;
-use crate::wire::QuotaUse;
 
 /// Width of the column with the labels.
 const LABEL: usize = 10;
-
-/// Cells of a bar.
-const BAR: u64 = 10;
 
 /// Dangling host names that the summary names.
 const MAX_DANGLING: usize = 5;
@@ -445,72 +444,6 @@ fn unknown_because(code: Code) -> &'static str {
     }
 }
 
-/// Returns the limits of the providers that are near, as bars, the fullest first.
-fn limits(report: &Report) -> Vec<SummaryLine> {
-    let now: Vec<HeadroomUse> = report.headroom_left();
-    let mut near: Vec<_> = now
-        .iter()
-        .filter(|one| one.is_near())
-        .filter_map(|one| Some((one, one.binding()?)))
-        .collect();
-    near.sort_by_key(|(one, (limit, _))| {
-        std::cmp::Reverse(one.used.saturating_mul(1_000_000) / (*limit).max(1))
-    });
-    near.into_iter()
-        .map(|(one, (limit, plan))| SummaryLine {
-            label: "limits",
-            text: format!(
-                "{} {}{}",
-                bar(one.used, limit),
-                usage(one, limit, plan),
-                match one.garbage {
-                    0 => String::new(),
-                    garbage => format!(", {} garbage", count(garbage)),
-                }
-            ),
-            text_style: (one.used >= limit).then_some(TextStyle::Red),
-        })
-        .collect()
-}
-
-/// Formats how much is used. The documented limits are not those of every account.
-fn usage(one: &HeadroomUse, limit: u64, plan: &str) -> String {
-    let (used, max) = (count(one.used), count(limit));
-    if one.used > limit {
-        format!("{used} {}, more than the documented {max}{plan}", one.what)
-    } else {
-        format!("{used} of {max} {}{plan}", one.what)
-    }
-}
-
-fn count(number: u64) -> String {
-    grouped(usize::try_from(number).unwrap_or(usize::MAX))
-}
-
-fn bar(used: u64, limit: u64) -> String {
-    let full = used.saturating_mul(BAR).div_ceil(limit.max(1)).min(BAR);
-    let cells = |cell: &str, number: u64| cell.repeat(usize::try_from(number).unwrap_or(0));
-    cells("█", full) + &cells("░", BAR - full)
-}
-
-/// Returns the use of an API's quota if it is low or was exceeded.
-fn requests(quota: &QuotaUse) -> Option<SummaryLine> {
-    let remaining = quota.remaining?;
-    let is_low = u64::from(remaining) * 4 < u64::from(quota.limit);
-    (is_low || quota.throttled > 0).then(|| {
-        line(
-            "requests",
-            format!(
-                "{}: {} sent, {} of {} left",
-                quota.api,
-                count(quota.spent),
-                count(u64::from(remaining)),
-                count(u64::from(quota.limit))
-            ),
-        )
-    })
-}
-
 /// Returns further notes.
 fn notes(report: &Report) -> impl Iterator<Item = String> {
     let skew = report.clock_skew.iter().map(ToString::to_string);
@@ -558,26 +491,4 @@ fn notes(report: &Report) -> impl Iterator<Item = String> {
         .chain(ignored)
         .chain(unused)
         .chain(protects)
-}
-
-#[cfg(test)]
-mod tests {
-    use unicode_width::UnicodeWidthStr as _;
-
-    use super::*;
-
-    #[test]
-    fn a_bar_is_full_only_at_the_limit_and_never_longer() {
-        for (used, limit, expected) in [
-            (0, 10, "░░░░░░░░░░"),
-            (1, 100, "█░░░░░░░░░"),
-            (8, 10, "████████░░"),
-            (10, 10, "██████████"),
-            (973, 500, "██████████"),
-            (1, 0, "██████████"),
-        ] {
-            assert_eq!(bar(used, limit), expected, "{used} of {limit}");
-            assert_eq!(bar(used, limit).width(), 10);
-        }
-    }
 }

@@ -11,7 +11,7 @@ use super::{Findings, Survey};
 use crate::evidence::{Inventory, Question, Roots, Searched, Uses};
 use crate::gc::KindGraph;
 use crate::gc::mark::{self, JudgeInput};
-use crate::model::{KindRef, Link, Place, References, Resource, ResourceId, Time};
+use crate::model::{KindRef, Link, Place, Reference, References, Resource, ResourceId, Time};
 use crate::providers;
 use crate::scan::{self, Budget, Target};
 
@@ -93,11 +93,10 @@ impl<'p> Survey<'p> {
             of.iter().map(|id| (id.kind, &*id.place, &*id.id)).collect();
         let pending = |one: &Resource| asked.contains(&(one.kind, &*one.place, &*one.id));
         // A resource has the claims of the one that it belongs to.
-        let owners = names_of_owners(&inventory, pending);
+        let owners = owners(&inventory, pending);
         let makers: BTreeSet<ResourceId> = makers(before, of).map(Resource::identity).collect();
         let claimants = inventory.resources.iter().filter(|one| {
-            let kind = one.kind.name();
-            let owns = owners.contains(&(kind, &*one.id)) || owners.contains(&(kind, &*one.name));
+            let owns = owners.iter().any(|owner| one.is_meant_by(owner));
             pending(one) || owns || makers.contains(&one.identity())
         });
         let gone = mark::gone_makers(&inventory, self.input.graph);
@@ -198,15 +197,12 @@ impl<'p> Survey<'p> {
     }
 }
 
-/// Returns the kinds, each with an id or a name, of what pending resources belong to.
-fn names_of_owners(
-    inventory: &Inventory,
-    is_pending: impl Fn(&Resource) -> bool,
-) -> BTreeSet<(&str, &str)> {
+/// Returns what pending resources belong to.
+fn owners(inventory: &Inventory, is_pending: impl Fn(&Resource) -> bool) -> BTreeSet<&Reference> {
     let pending = inventory.resources.iter().filter(|one| is_pending(one));
     let links = pending.flat_map(|one| &one.links);
     let owners = links.filter_map(|link| match link {
-        Link::Uses(reference) => Some((reference.kind, reference.key.text())),
+        Link::Uses(reference) => Some(reference),
         Link::UsedBy(_)
         | Link::ServedBy(_)
         | Link::LeftBy(_)

@@ -3,15 +3,13 @@
 //!
 //! It is drawn from numbers of its own, after all else.
 
-use std::fmt::Write as _;
-
 use chrono::{SecondsFormat, TimeDelta};
 use fastrand::Rng;
 use preview_gc::sandbox::world::{WorldPullRequest, WorldPullRequestState, WorldResource};
 use serde_json::{Value, json};
 
 use crate::ledger::{History, Ledger, Moment, PullRequest, Purpose, in_seconds};
-use crate::scenario::{Action, Draw, REPOSITORY, Terms, Theme, With, head, ruled};
+use crate::scenario::{Action, Draw, REPOSITORY, Terms, Theme, With, head, rule_of, ruled};
 
 /// What was drawn beside resources.
 #[derive(Default)]
@@ -272,17 +270,7 @@ pub fn more_rules(random: &mut Rng, rare: &Rare, terms: &[(&'static str, Terms)]
     };
     let mut text = BRIEF.to_owned();
     let mut write = |id: &str, kind: &str, line: &str, event: &str, terms: Terms| {
-        let action = match terms.action {
-            Action::Delete => "delete",
-            Action::Report => "report",
-            Action::Expire => "expire",
-        };
-        let seconds = terms.grace.num_seconds();
-        let _ = write!(
-            text,
-            "[[rule]]\nid = \"{id}\"\nkind = \"{kind}\"\n{line}\ndead-when = \"{event}\"\n\
-             grace = \"{seconds}s\"\naction = \"{action}\"\n"
-        );
+        text += &rule_of(id, kind, line, event, terms);
     };
     if let Some(terms) = of("slugs") {
         let line = "name = \"db-{slug:brief}\"\nmissing = \"dead\"";

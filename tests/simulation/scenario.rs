@@ -1114,17 +1114,7 @@ fn policy(
             _ if terms.merged_only => "merged",
             _ => "closed",
         };
-        let action = match terms.action {
-            Action::Delete => "delete",
-            Action::Report => "report",
-            Action::Expire => "expire",
-        };
-        let seconds = terms.grace.num_seconds();
-        let _ = write!(
-            text,
-            "[[rule]]\nid = \"{rule}\"\nkind = \"{kind}\"\n{line}\ndead-when = \"{event}\"\n\
-             grace = \"{seconds}s\"\naction = \"{action}\"\n"
-        );
+        text += &rule_of(rule, kind, &line, event, *terms);
         if kind == "dns_record" {
             let _ = write!(text, "zone = \"{ZONE}\"\nwhere = {{ type = \"CNAME\" }}\n");
         }
@@ -1159,6 +1149,20 @@ fn policy(
         );
     }
     text
+}
+
+/// A rule of these terms; the line says which names it reads.
+pub fn rule_of(id: &str, kind: &str, line: &str, event: &str, terms: Terms) -> String {
+    let action = match terms.action {
+        Action::Delete => "delete",
+        Action::Report => "report",
+        Action::Expire => "expire",
+    };
+    let seconds = terms.grace.num_seconds();
+    format!(
+        "[[rule]]\nid = \"{id}\"\nkind = \"{kind}\"\n{line}\ndead-when = \"{event}\"\n\
+         grace = \"{seconds}s\"\naction = \"{action}\"\n"
+    )
 }
 
 /// A file that protects what its owner wants to keep.

@@ -292,32 +292,24 @@ async fn preparations_are_sent_only_when_the_provider_requires_them() {
     });
     let swept = deeds(&stage.swept().await);
     show(TEST, "somebody else removes the consumer", &swept);
-    let stage = Stage::with(
-        &[worker("app-pr-1", &[]), queue.clone()],
-        &with_queues(),
-        Options::default(),
-    );
-    let stop = stage.stop.clone();
-    stage.meanwhile(move |line| {
-        if line.contains("/consumers/") {
-            stop.set();
-        }
-    });
-    let swept = deeds(&stage.swept().await);
-    show(TEST, "interrupted in between", &swept);
-    let stage = Stage::with(
-        &[worker("app-pr-1", &[]), queue.clone()],
-        &with_queues(),
-        Options::default(),
-    );
-    let stop = stage.stop.clone();
-    stage.meanwhile(move |line| {
-        if line.contains("scripts/app-pr-1") {
-            stop.set();
-        }
-    });
-    let swept = deeds(&stage.swept().await);
-    show(TEST, "interrupted before", &swept);
+    for (at, title) in [
+        ("/consumers/", "interrupted in between"),
+        ("scripts/app-pr-1", "interrupted before"),
+    ] {
+        let stage = Stage::with(
+            &[worker("app-pr-1", &[]), queue.clone()],
+            &with_queues(),
+            Options::default(),
+        );
+        let stop = stage.stop.clone();
+        stage.meanwhile(move |line| {
+            if line.contains(at) {
+                stop.set();
+            }
+        });
+        let swept = deeds(&stage.swept().await);
+        show(TEST, title, &swept);
+    }
     let stage = Stage::with(
         &[worker("app-pr-1", &[]), queue],
         &with_queues(),

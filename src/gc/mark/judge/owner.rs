@@ -105,7 +105,14 @@ impl<'a> Judge<'a, '_> {
             },
             Claim::Branch(_) | Claim::Slug { .. } => {
                 let caseless = resource.kind.has_names_without_case();
-                let state = heads.judge(claim, caseless, resource.created_at)?;
+                let mut state = heads.judge(claim, caseless, resource.created_at)?;
+                // A branch in another case keeps what may be its own. Its end alone says
+                // nothing: the name may be that of something else.
+                if resource.kind.ignores_case && !state.as_ref().is_some_and(BranchState::is_alive)
+                {
+                    let spelled = heads.judge(claim, false, resource.created_at)?;
+                    state = state.filter(|_| spelled.is_some());
+                }
                 let alive = state.as_ref().is_some_and(BranchState::is_alive);
                 let dead = !alive && (state.is_some() || rule.missing == Missing::Dead);
                 if dead {
