@@ -34,7 +34,7 @@ use crate::ledger::{Ledger, Listed, Moment, PullRequest, Purpose, Resource, RunK
 use crate::network::{CrashPoint, Network, PlannedStep, Violation, reread_after};
 use crate::oracle;
 use crate::others::{self, variable};
-use crate::scenario::{REPOSITORY, Scenario, Weather, ZONE, kinds, one_of};
+use crate::scenario::{REPOSITORY, Scenario, Weather, ZONE, has_times, kinds, one_of};
 
 /// What one seed came to.
 pub struct Simulated {
@@ -610,6 +610,19 @@ impl World<'_> {
             kept.any(|kept| kept.since(report.now).iter().any(|(_, kept)| *kept))
         };
         seen.retain(|index| !kept_since(index));
+        // What has no times leans on what shares its number, also on what is younger than
+        // the run.
+        let contradicted_since = |index: &usize| {
+            let ledger = &self.network.state().ledger;
+            let leans = !has_times(ledger.resources[*index].kind);
+            let number = ledger.about(*index).filter(|_| leans);
+            let mut others = ledger.resources.iter().enumerate();
+            let is_made_since = |other: usize, one: &Resource| {
+                has_times(one.kind) && one.born >= report.now && ledger.about(other) == number
+            };
+            number.is_some() && others.any(|(other, one)| is_made_since(other, one))
+        };
+        seen.retain(|index| !contradicted_since(index));
         let mut wrong = Vec::new();
         {
             let ledger = &self.network.state().ledger;
@@ -918,7 +931,10 @@ impl World<'_> {
             }
             tokio::time::sleep(Duration::from_hours(25)).await;
         }
-        others::expire(self.network).await;
+        // What an expired branch contradicted is garbage only now.
+        if others::expire(self.network).await {
+            self.go(0, None, Begin::default(), limits).await;
+        }
         let left: Vec<String> = {
             let state = self.network.state();
             let left = oracle::garbage(&self.network.scenario, &state.ledger, self.network.now());

@@ -812,8 +812,9 @@ async fn spend(network: &Network) {
     }
 }
 
-/// Neon removes what has expired, children first.
-pub async fn expire(network: &Network) {
+/// Neon removes what has expired, children first. Says whether it removed anything.
+pub async fn expire(network: &Network) -> bool {
+    let mut expired = false;
     loop {
         let soonest = {
             let state = network.state();
@@ -833,12 +834,15 @@ pub async fn expire(network: &Network) {
             one.expires.is_some_and(is_over)
                 && !children.any(|parent| ledger.resources[parent].id == one.id)
         });
-        let Some((index, branch)) = over else { return };
+        let Some((index, branch)) = over else {
+            return expired;
+        };
         let project = variable(network, "NEON_PROJECT_ID");
         let target = format!("/api/v2/projects/{project}/branches/{}", branch.id);
         let (status, _) = network.ask(Method::GET, &target, &Value::Null).await;
         if status == StatusCode::NOT_FOUND {
             network.state().ledger.remove(index, now, None);
+            expired = true;
         } else {
             // Neon carries an expiry out by its own clock.
             tokio::time::sleep(Duration::from_secs(1)).await;
