@@ -64,6 +64,8 @@ pub struct Run {
     pub paused_until: BTreeMap<&'static str, Moment>,
     /// Where paths end that nobody answers while it goes on.
     pub outage: Option<&'static str>,
+    /// Whether GitHub shows it no git branch and no open pull request.
+    pub shown_nothing: bool,
 }
 
 /// What may be down for a whole run, beside [`STORAGE`].
@@ -342,6 +344,7 @@ impl Network {
         let outages = STORAGE.iter().map(|one| one.path);
         let outages: Vec<_> = OUTAGES.into_iter().chain(outages).collect();
         let outage = breaks.then(|| one_of(&mut state.random, &outages));
+        let shown_nothing = breaks && state.random.u8(..4) == 0;
         state.runs.push(Run {
             key,
             folder: folder.to_owned(),
@@ -354,6 +357,7 @@ impl Network {
             writes: 0,
             paused_until: BTreeMap::new(),
             outage,
+            shown_nothing,
         });
         key
     }
@@ -522,20 +526,20 @@ impl Network {
             }
         }
         let fault = (random.u32(..1_000) < weather.faults).then(|| draw_fault(random, provider));
-        let fault = if down {
-            Some(Fault::RefusedBefore(500))
-        } else {
-            fault
+        let deletes = request.method() == Method::DELETE;
+        let fault = match fault {
+            _ if down => Some(Fault::RefusedBefore(500)),
+            // Whoever answers does not know what it is about.
+            Some(Fault::RefusedBefore(502)) if deletes => Some(Fault::RefusedBefore(404)),
+            fault => fault,
         };
         Journey {
             number,
             index,
             out,
             back,
-            fault: fault.filter(|fault| {
-                let reads = !writes(request.method(), path);
-                !matches!(fault, Fault::Lie(_)) || reads
-            }),
+            fault: fault
+                .filter(|fault| !matches!(fault, Fault::Lie(_)) || request.method() == Method::GET),
             crash,
         }
     }
@@ -567,11 +571,10 @@ impl Network {
             .call(request)
             .await
             .expect("no fault breaks this");
-        let answer = match journey.fault {
-            Some(Fault::Lie("empty_page")) if request_body.is_some() => {
-                nothing_at_all(answer, request_body.unwrap_or_default())
-            }
-            _ => answer,
+        let shown_nothing = self.run(key, |run| run.shown_nothing);
+        let answer = match request_body.filter(|_| shown_nothing) {
+            Some(query) => nothing_at_all(answer, query),
+            None => answer,
         };
         if retry_after(&answer).is_some() {
             self.judge_refusal(key, now);

@@ -98,8 +98,10 @@ impl More<'_, '_> {
         let days = TimeDelta::days(100);
         let draw = &mut *self.draw;
         draw.add("worker_preview", "design", Purpose::Unmatched, days, with);
-        let of_pull_request =
-            |kind: &str, purpose| kind == "worker" && matches!(purpose, Purpose::PullRequest(_));
+        let of_pull_request = |kind: &str, purpose| {
+            let of = matches!(purpose, Purpose::PullRequest(_) | Purpose::Protected(_));
+            kind == "worker" && of
+        };
         for worker in self.pick(3, of_pull_request) {
             let of = &self.draw.ledger.resources[worker];
             let (name, mut age) = (of.name.clone(), self.draw.now - of.born);
