@@ -112,7 +112,7 @@ fn the_workflow_that_init_writes_only_reports() {
 }
 
 #[test]
-fn the_repositorys_own_workflow_finds_what_the_action_should_find() {
+fn the_own_workflow_of_the_repository_finds_what_the_action_should_find() {
     let actions = Actions::new();
     let event = Event::dispatch(&json!({}));
     let run = actions.begin(&event);
