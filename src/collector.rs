@@ -1,5 +1,26 @@
 //! The collector: one run, from listing to sweeping. Arguments, environment,
 //! consent and printing belong to the command line.
+//!
+//! ```no_run
+//! use preview_gc::collector::{Choice, Collector, SweepOrder};
+//! use preview_gc::sweep::{Stop, Swept};
+//!
+//! # async fn run(collector: &Collector<'_>, folder: &std::path::Path)
+//! # -> Result<Swept, Box<dyn std::error::Error>> {
+//! let listed = collector.list().await;
+//! let (scope, listed) = listed.map_err(|mistakes| format!("{mistakes:?}"))?;
+//! let audit = collector.audit(&scope, listed, Choice::All).await;
+//! println!("{}", audit.report.summary.would_delete);
+//! let order = SweepOrder {
+//!     plan_file: &audit.plan_file(),
+//!     plan: &audit.plan,
+//!     folder,
+//!     stop: &Stop::default(),
+//! };
+//! let swept = audit.sweep(&order).await?;
+//! # Ok(swept)
+//! # }
+//! ```
 
 mod choice;
 mod limits;
@@ -15,13 +36,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use self::choice::approved;
+use self::choice::{approved, only};
 use crate::evidence::{Evidence, Inventory};
 use crate::gc::mark::{BroughtBack, JudgeInput, PolicyScope};
-use crate::gc::plan_file::{Bound, PlanFile};
-use crate::gc::{Brake, KindGraph, Plan, brakes, plan};
+use crate::gc::plan_file::{PlanFile, PlanTarget};
+use crate::gc::{Brake, KindGraph, Plan, brakes};
 use crate::journal::reads::StoredReads;
-use crate::model::{KindRef, Place, PullRequestNumber, Repository};
+use crate::model::{KindRef, Place, PullRequestNumber, Repository, Resource};
 use crate::policy::{Diagnostic, Policy};
 use crate::progress::Observer;
 use crate::providers::{self, Addresses, PROVIDERS};
@@ -31,11 +52,11 @@ use crate::scan::{self, Budget, Target};
 use crate::survey::{Findings, Survey};
 use crate::wire::Client;
 
-pub use choice::{Choice, only};
+pub use choice::Choice;
 pub use limits::Limits;
 pub use out_of_scope::NamedPlaces;
 pub use scope::{Scope, needed};
-pub use sweep::{SweepError, SweepOrder, stopped};
+pub use sweep::{SweepError, SweepOrder};
 
 /// The input of a run: policies, scopes and limits.
 pub struct Collector<'p> {
@@ -90,12 +111,23 @@ impl AuditScope<'_> {
     }
 }
 
-/// What was listed, how it is judged, and what a sweep would do. Every command that
-/// reads resources begins with one.
+/// The resources that were listed.
+pub struct Listed {
+    inventory: Inventory,
+    /// When the first request left: nothing in the inventory is older.
+    since: Instant,
+}
+
+/// The targets, what was listed there, how it is judged, and what a sweep would do.
+/// Every command that reads resources begins with one.
 pub struct Audit<'s> {
+    /// The run that made it.
+    pub collector: &'s Collector<'s>,
+    /// Where it looked, and what it could not see.
+    pub audit_scope: &'s AuditScope<'s>,
     /// How it was judged, to judge again.
     pub survey: Survey<'s>,
-    /// The resources and their verdicts.
+    /// The resources, their roots and their verdicts.
     pub findings: Findings<'s>,
     /// What a sweep would do.
     pub plan: Plan,
@@ -105,6 +137,40 @@ pub struct Audit<'s> {
     pub report: Report,
 }
 
+impl Audit<'_> {
+    /// The plan as a document.
+    pub fn plan_file(&self) -> PlanFile {
+        self.plan_file_of(&self.plan)
+    }
+
+    /// The plan for the resources that a person wants, each given with its key, as a
+    /// document: whatever the maximum of a run, and of nothing else.
+    pub fn plan_file_for(&self, wanted: impl Fn(&Resource, &str) -> bool) -> PlanFile {
+        self.plan_file_of(&only(&self.findings, wanted))
+    }
+
+    fn plan_file_of(&self, plan: &Plan) -> PlanFile {
+        PlanFile::new(
+            plan,
+            &self.findings.inventory,
+            &self.findings.marking,
+            self.report.evidence.clone(),
+            self.plan_target(),
+        )
+    }
+
+    /// What a plan of this audit is bound to.
+    pub fn plan_target(&self) -> PlanTarget {
+        self.collector.plan_target(self.audit_scope)
+    }
+
+    /// Whether a sweep is over before its first deletion: its roots are not complete, or
+    /// a brake trips.
+    pub fn is_stopped(&self) -> bool {
+        self.findings.roots.gap().is_some() || !self.brakes.is_empty()
+    }
+}
+
 impl<'p> Collector<'p> {
     /// Lists what exists.
     ///
@@ -112,7 +178,8 @@ impl<'p> Collector<'p> {
     ///
     /// What names a zone or project outside of the scope: then nothing was
     /// listed.
-    pub async fn list(&self) -> Result<(AuditScope<'p>, Inventory), Vec<Diagnostic>> {
+    pub async fn list(&self) -> Result<(AuditScope<'p>, Listed), Vec<Diagnostic>> {
+        let since = Instant::now();
         let (mut places, wanted) = self.places();
         let has = |api| self.client.has(api);
         let named = NamedPlaces {
@@ -163,20 +230,19 @@ impl<'p> Collector<'p> {
             targets,
             gaps: places.gaps,
         };
-        Ok((audit_scope, inventory))
+        Ok((audit_scope, Listed { inventory, since }))
     }
 
-    /// Judges what was listed since then, and plans.
+    /// Judges what was listed, and plans.
     pub async fn audit<'s>(
         &'s self,
         audit_scope: &'s AuditScope<'p>,
-        inventory: Inventory,
-        since: Instant,
+        listed: Listed,
         choice: Choice,
     ) -> Audit<'s> {
         let mut survey = self.survey(audit_scope);
         survey.approved = choice == Choice::Approved;
-        let mut findings = survey.judge(inventory, since).await;
+        let mut findings = survey.judge(listed.inventory, listed.since).await;
         let plan = match choice {
             Choice::All => self.plan_for(&survey, &mut findings).await,
             Choice::Approved => approved(&findings),
@@ -184,6 +250,8 @@ impl<'p> Collector<'p> {
         let brakes = self.brakes(&findings);
         let report = self.report(audit_scope, &findings, &plan, &brakes);
         Audit {
+            collector: self,
+            audit_scope,
             survey,
             findings,
             plan,
@@ -193,7 +261,7 @@ impl<'p> Collector<'p> {
     }
 
     /// How what was listed is judged.
-    pub fn survey<'s>(&'s self, audit_scope: &'s AuditScope<'p>) -> Survey<'s> {
+    fn survey<'s>(&'s self, audit_scope: &'s AuditScope<'p>) -> Survey<'s> {
         Survey {
             client: self.client.clone(),
             input: JudgeInput {
@@ -227,21 +295,9 @@ impl<'p> Collector<'p> {
         }
     }
 
-    /// What a sweep would do. Roots that are not complete stop the run: then
-    /// there is no plan.
-    pub fn plan(&self, findings: &Findings<'_>) -> Plan {
-        if findings.roots.gap().is_some() {
-            return Plan::default();
-        }
-        plan(
-            &findings.inventory,
-            &findings.marking,
-            self.limits.max_deletions,
-        )
-    }
-
-    /// What a sweep does: nothing that is used by garbage which has to wait.
-    pub async fn plan_for<'s>(&self, survey: &Survey<'s>, findings: &mut Findings<'s>) -> Plan {
+    /// What a sweep does: nothing that is used by garbage which has to wait. Roots that
+    /// are not complete stop the run: then there is no plan.
+    async fn plan_for<'s>(&self, survey: &Survey<'s>, findings: &mut Findings<'s>) -> Plan {
         if findings.roots.gap().is_some() {
             return Plan::default();
         }
@@ -249,7 +305,7 @@ impl<'p> Collector<'p> {
     }
 
     /// The brakes that stop a sweep.
-    pub fn brakes(&self, findings: &Findings<'_>) -> Vec<Brake> {
+    fn brakes(&self, findings: &Findings<'_>) -> Vec<Brake> {
         brakes(
             &findings.inventory,
             &findings.marking,
@@ -259,7 +315,7 @@ impl<'p> Collector<'p> {
     }
 
     /// Makes the report.
-    pub fn report(
+    fn report(
         &self,
         audit_scope: &AuditScope<'_>,
         findings: &Findings<'_>,
@@ -286,36 +342,19 @@ impl<'p> Collector<'p> {
     }
 
     /// What a plan of this run is bound to.
-    pub fn bound(&self, audit_scope: &AuditScope<'_>) -> Bound {
+    fn plan_target(&self, audit_scope: &AuditScope<'_>) -> PlanTarget {
         let hosts = PROVIDERS.iter().map(|provider| provider.about());
         let hosts =
             hosts.filter_map(|about| Some((about.key.to_owned(), self.client.host(about.api)?)));
         let places = audit_scope.targets.iter();
         let repositories = self.files.iter();
-        Bound {
+        PlanTarget {
             hosts: hosts.collect(),
             places: places.map(|target| Place::clone(&target.place)).collect(),
             repositories: repositories
                 .map(|file| file.repository.full_name().to_lowercase())
                 .collect(),
         }
-    }
-
-    /// The plan as a document.
-    pub fn plan_file(
-        &self,
-        audit_scope: &AuditScope<'_>,
-        findings: &Findings<'_>,
-        plan: &Plan,
-        report: &Report,
-    ) -> PlanFile {
-        PlanFile::new(
-            plan,
-            &findings.inventory,
-            &findings.marking,
-            report.evidence.clone(),
-            self.bound(audit_scope),
-        )
     }
 
     /// Writes down what was read about single resources, for the next run. What

@@ -7,9 +7,9 @@
 pub mod deep;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::time::Instant;
 
 use self::deep::Deep;
 use crate::collector::{Choice, Collector, Scope, needed};
@@ -63,13 +63,12 @@ pub async fn examine(
     collector: &Collector<'_>,
     is_deep: bool,
 ) -> Result<Examined, Vec<Diagnostic>> {
-    let since = Instant::now();
-    let (audit_scope, inventory) = collector.list().await?;
+    let (audit_scope, listed) = collector.list().await?;
     let mut access: Vec<Access> = Vec::new();
     // An audit asks for a single zone only if the list of the account lacks it.
-    let seen = collector.bound(&audit_scope).places;
+    let places = audit_scope.places();
     for (policy, scope) in collector.files.iter().zip(&collector.scopes) {
-        for found in reads(collector, policy, scope, &seen).await {
+        for found in reads(collector, policy, scope, &places).await {
             let known = access
                 .iter()
                 .any(|one| one.what == found.what && one.scope == found.scope);
@@ -79,12 +78,11 @@ pub async fn examine(
         }
     }
     let deep = if is_deep {
-        let places = audit_scope.places();
         Some(deep::examine(&collector.client, &places).await)
     } else {
         None
     };
-    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
+    let audit = collector.audit(&audit_scope, listed, Choice::All);
     let report = audit.await.report;
     let unusable: BTreeSet<_> = access.iter().filter_map(|one| one.unusable).collect();
     for evidence in &report.evidence {
@@ -218,7 +216,7 @@ async fn reads(
     collector: &Collector<'_>,
     policy: &Policy,
     scope: &Scope,
-    seen: &BTreeSet<Place>,
+    seen: &BTreeSet<Arc<Place>>,
 ) -> Vec<Access> {
     let client = &collector.client;
     let needed = needed(policy);
@@ -229,12 +227,12 @@ async fn reads(
         && providers::of_places(PlaceSort::Zone).is_some_and(|api| client.has(api))
     {
         for zone in &scope.zones {
-            let is_meant = |place: &&Place| {
-                matches!(place, Place::Zone { id, name, account: of }
+            let is_meant = |place: &&Arc<Place>| {
+                matches!(&***place, Place::Zone { id, name, account: of }
                     if of == account && (id == zone || name == zone))
             };
             let answer = match seen.iter().find(is_meant) {
-                Some(place) => Ok(place.clone()),
+                Some(place) => Ok(Place::clone(place)),
                 None => scan::zone(client, account, zone).await,
             };
             match answer {

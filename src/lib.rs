@@ -16,8 +16,10 @@
 //! - **verdict**: what happens to a resource, with the reason.
 //! - **plan**: the steps of a sweep, up to the maximum. A **plan file** is a plan
 //!   with a digest.
-//! - **survey**: the inventory of one run with its roots, and the means to refresh
-//!   parts of both just before a deletion.
+//! - **audit**: the targets of one run, what was listed there, its roots, verdicts,
+//!   plan and brakes ([`collector::Audit`]). Every command begins with one. A
+//!   [`survey::Survey`] is how it was judged, and refreshes parts of it just before a
+//!   deletion.
 //! - **outcome**: the result of a step. **journal**: records each deletion before
 //!   it is sent, with a backup of the resource, and its outcome.
 //!
@@ -37,6 +39,7 @@
 //! Plan                  -> PlanFile                        gc::plan_file (pure)
 //! PlanFile              -> Outcomes                        sweep, journal
 //! all of these          -> Report -> renderers             report (pure)
+//! from Inventory to Report -> Audit                        collector
 //! Report, issue before  -> text -> issue                   tracking_issue
 //! ```
 //!

@@ -1,14 +1,12 @@
 //! `preview-gc audit` and `explain`: list resources and roots, decide verdicts
 //! and print the report. They never write to a provider.
 
-use tokio::time::Instant;
-
 use super::args::{AuditArgs, AuditVerbArgs};
 use super::pager::show;
 use super::session::Session;
 use super::terminal::table_style;
 use super::{Exit, RunFailure, github_actions, public, rendered};
-use crate::collector::{Audit, Choice};
+use crate::collector::Choice;
 use crate::model::identifier::host_name;
 use crate::policy::nearest;
 use crate::providers;
@@ -89,19 +87,12 @@ pub(super) async fn explain(arguments: AuditArgs, name: &str) -> Result<Exit, Ru
 async fn audit(session: &Session, arguments: &AuditArgs) -> Result<Report, RunFailure> {
     session.warn(&arguments.common);
     let collector = session.collector(arguments.pr)?;
-    let since = Instant::now();
-    let (audit_scope, inventory) = session.list(&collector).await?;
-    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
-    let Audit {
-        findings,
-        plan,
-        report,
-        ..
-    } = audit.await;
+    let (audit_scope, listed) = session.list(&collector).await?;
+    let audit = collector.audit(&audit_scope, listed, Choice::All).await;
     session.progress.end();
     session.warn_of_clocks();
     if let Some(path) = &arguments.out {
-        let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
+        let plan_file = audit.plan_file();
         std::fs::write(path, plan_file.text()).map_err(|error| {
             RunFailure::Usage(format!(
                 "cannot write the plan to {}: {error}; name another file with --out",
@@ -119,5 +110,5 @@ async fn audit(session: &Session, arguments: &AuditArgs) -> Result<Report, RunFa
             let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());
         }
     }
-    Ok(report)
+    Ok(audit.report)
 }

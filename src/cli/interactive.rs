@@ -16,15 +16,14 @@ use super::screen::{ProgressRouter, Screen};
 use super::session::Session;
 use super::terminal::{table_style, wants_colour};
 use super::{Exit, RunFailure, interrupted, print, print_rendered};
-use crate::collector::{Audit, AuditScope, Choice, Collector, SweepOrder, only};
+use crate::collector::{Audit, Choice, SweepOrder};
+use crate::gc::Plan;
 use crate::gc::plan_file::PlanFile;
-use crate::gc::{Brake, Plan};
 use crate::report::Report;
 use crate::report::format::Format;
 use crate::report::listing::Selection;
 use crate::report::style::TableStyle;
 use crate::restore;
-use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
 use crate::tui::{App, Command, DeletionProposal, Live};
 
@@ -50,15 +49,6 @@ struct TableSession<'a> {
     done: Swept,
     /// Further errors.
     failed: Option<Exit>,
-}
-
-/// The result of one audit.
-struct Audited<'l, 'p> {
-    collector: &'l Collector<'p>,
-    audit_scope: &'l AuditScope<'p>,
-    survey: &'l mut Survey<'p>,
-    findings: &'l Findings<'p>,
-    brakes: &'l [Brake],
 }
 
 /// Why the table is closed.
@@ -96,25 +86,18 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, RunFailure> {
         if table.is_some() {
             collector.now = session.connection.clock.now();
         }
-        let since = Instant::now();
         let listing = session.list(&collector);
-        let (audit_scope, inventory) = match wait(&mut table, "reading", listing).await? {
+        let (audit_scope, listed) = match wait(&mut table, "reading", listing).await? {
             TaskEnd::Done(listed) => listed?,
             TaskEnd::Interrupted => break Exit::Interrupted,
         };
-        let auditing = collector.audit(&audit_scope, inventory, since, Choice::All);
-        let Audit {
-            mut survey,
-            findings,
-            brakes,
-            report,
-            ..
-        } = match wait(&mut table, "reading", auditing).await? {
+        let auditing = collector.audit(&audit_scope, listed, Choice::All);
+        let mut audit = match wait(&mut table, "reading", auditing).await? {
             TaskEnd::Done(audit) => audit,
             TaskEnd::Interrupted => break Exit::Interrupted,
         };
         if let Some(table) = &mut table {
-            table.app.renew(report);
+            table.app.renew(audit.report.clone());
             table.app.show_message(std::mem::take(&mut message));
         } else {
             session.progress.end();
@@ -123,7 +106,7 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, RunFailure> {
             table = Some(TableSession {
                 session: &session,
                 screen: Screen::open()?,
-                app: App::new(report, colour),
+                app: App::new(audit.report.clone(), colour),
                 live: &live,
                 folder: folder.clone(),
                 done: Swept::default(),
@@ -131,13 +114,6 @@ pub(super) async fn run(arguments: AuditArgs) -> Result<Exit, RunFailure> {
             });
         }
         let Some(table) = &mut table else { continue };
-        let mut audit = Audited {
-            collector: &collector,
-            audit_scope: &audit_scope,
-            survey: &mut survey,
-            findings: &findings,
-            brakes: &brakes,
-        };
         match table.work(&mut audit).await? {
             CloseReason::Again(what) => message = what,
             CloseReason::Quit => break Exit::Ok,
@@ -248,7 +224,7 @@ impl TableSession<'_> {
     }
 
     /// Handles keys until the table is closed.
-    async fn work(&mut self, audit: &mut Audited<'_, '_>) -> Result<CloseReason, RunFailure> {
+    async fn work(&mut self, audit: &mut Audit<'_>) -> Result<CloseReason, RunFailure> {
         loop {
             self.screen.draw(&self.app, self.live)?;
             let command = tokio::select! {
@@ -286,21 +262,18 @@ impl TableSession<'_> {
     }
 
     /// Returns the plan file for the marked resources.
-    fn plan(&self, audit: &Audited<'_, '_>) -> PlanFile {
+    fn plan(&self, audit: &Audit<'_>) -> PlanFile {
         let marked = self.app.marked();
-        let plan = only(audit.findings, |_, key| marked.contains(key));
-        audit
-            .collector
-            .plan_file(audit.audit_scope, audit.findings, &plan, self.app.report())
+        audit.plan_file_for(|_, key| marked.contains(key))
     }
 
     /// Asks for confirmation, or shows why nothing can be deleted.
-    fn ask(&mut self, audit: &Audited<'_, '_>) {
+    fn ask(&mut self, audit: &Audit<'_>) {
         let proposal = DeletionProposal::of(
             &self.plan(audit),
             self.app.marked().len(),
             audit.collector.limits.max_deletions,
-            audit.brakes,
+            &audit.brakes,
             audit.findings.roots.gap().map(|(_, why)| &**why),
         );
         match proposal {
@@ -310,7 +283,7 @@ impl TableSession<'_> {
     }
 
     /// Deletes the marked resources.
-    async fn delete(&mut self, audit: &mut Audited<'_, '_>) -> Result<CloseReason, RunFailure> {
+    async fn delete(&mut self, audit: &mut Audit<'_>) -> Result<CloseReason, RunFailure> {
         let plan_file = self.plan(audit);
         let stop = Stop::default();
         // The time until the confirmation does not count towards the deadline.
@@ -321,11 +294,10 @@ impl TableSession<'_> {
         let order = SweepOrder {
             plan_file: &plan_file,
             plan: &Plan::default(),
-            brakes: audit.brakes,
             folder: &folder,
             stop: &stop,
         };
-        let work = audit.collector.sweep(audit.survey, audit.findings, &order);
+        let work = audit.sweep(&order);
         let swept = match self.alongside("deleting", work, Some(&stop)).await? {
             TaskEnd::Done(swept) => swept,
             // The journal records the started steps; the next run recovers

@@ -1,7 +1,6 @@
 //! `preview-gc report`: publishes an audit in the tracking issue.
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::args::ReportArgs;
 use super::notify::Notify;
@@ -30,14 +29,13 @@ pub(super) async fn run(arguments: ReportArgs) -> Result<Exit, RunFailure> {
     // The rest of the time is for publishing.
     collector.client = session.client.ending_earlier(session.limits.closing());
     let repository = repository(&session)?;
-    let since = Instant::now();
-    let (audit_scope, inventory) = session.list(&collector).await?;
-    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
+    let (audit_scope, listed) = session.list(&collector).await?;
+    let audit = collector.audit(&audit_scope, listed, Choice::All).await;
     let Audit {
         findings,
         mut report,
         ..
-    } = audit.await;
+    } = audit;
     session.store_reads(&collector);
     report.next_run = github_actions::next_run(&arguments.schedule, report.now)?;
     session.progress.end();

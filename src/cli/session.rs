@@ -13,8 +13,7 @@ use super::progress::Progress;
 use super::settings;
 use super::terminal::wants_colour;
 use crate::clock::Clock;
-use crate::collector::{AuditScope, Collector, Limits, NamedPlaces, Scope, needed};
-use crate::evidence::Inventory;
+use crate::collector::{AuditScope, Collector, Limits, Listed, NamedPlaces, Scope, needed};
 use crate::gc::mark::BroughtBack;
 use crate::journal::reads::StoredReads;
 use crate::journal::{self, JournaledResource, RunRecord};
@@ -93,7 +92,7 @@ impl Session {
     pub(super) async fn list<'p>(
         &self,
         collector: &Collector<'p>,
-    ) -> Result<(AuditScope<'p>, Inventory), RunFailure> {
+    ) -> Result<(AuditScope<'p>, Listed), RunFailure> {
         let listed = collector.list().await;
         listed.map_err(|mistakes| self.refuse(&mistakes))
     }

@@ -3,8 +3,6 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use tokio::time::Instant;
-
 use super::args::SweepArgs;
 use super::consent::{Consent, agreed};
 use super::notify::Notify;
@@ -14,15 +12,13 @@ use super::terminal::table_style;
 use super::{
     Exit, RunFailure, github_actions, interrupted, print_error, print_rendered, public, rendered,
 };
-use crate::collector::{Audit, Choice, Collector, SweepError, SweepOrder, stopped};
-use crate::gc::plan_file::{Bound, PlanFile};
-use crate::gc::{Brake, Plan};
+use crate::collector::{Audit, Choice, SweepError, SweepOrder};
+use crate::gc::Plan;
+use crate::gc::plan_file::PlanFile;
 use crate::model::PullRequestNumber;
-use crate::report::Report;
 use crate::report::format::Format;
 use crate::roots::github::GitHubClient;
 use crate::roots::github::issue::IssueStore;
-use crate::survey::{Findings, Survey};
 use crate::sweep::{Stop, Swept};
 use crate::tracking_issue::comment;
 use crate::tracking_issue::publish::{known, publish};
@@ -51,8 +47,7 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
     collector.client = session.client.ending_earlier(closing);
     let marks = collector.reads_marks();
     marks.map_err(|error| not_begun(&error))?;
-    let since = Instant::now();
-    let (audit_scope, inventory) = tokio::select! {
+    let (audit_scope, listed) = tokio::select! {
         biased;
         listed = session.list(&collector) => listed?,
         () = interrupted() => return Ok(Exit::Interrupted),
@@ -62,44 +57,32 @@ pub(super) async fn run(arguments: SweepArgs) -> Result<Exit, RunFailure> {
     } else {
         Choice::All
     };
-    let Audit {
-        survey,
-        findings,
-        plan,
-        brakes,
-        mut report,
-    } = tokio::select! {
+    let mut audit = tokio::select! {
         biased;
-        audit = collector.audit(&audit_scope, inventory, since, choice) => audit,
+        audit = collector.audit(&audit_scope, listed, choice) => audit,
         () = interrupted() => return Ok(Exit::Interrupted),
     };
     session.warn_of_clocks();
+    let report = &mut audit.report;
     report.approved_only = arguments.approved;
     report.next_run = github_actions::next_run(&arguments.schedule, report.now)?;
-    let (plan_file, plan) = match planned {
-        Some(planned) => {
-            let here = collector.bound(&audit_scope);
-            let path = arguments.plan.as_deref().unwrap_or(Path::new(""));
-            check(&session, path, &planned, &here, &report)?;
-            (planned, Plan::default())
-        }
-        None => (
-            collector.plan_file(&audit_scope, &findings, &plan, &report),
-            plan,
-        ),
+    let plan_file = if let Some(planned) = planned {
+        let path = arguments.plan.as_deref().unwrap_or(Path::new(""));
+        check(&session, path, &planned, &audit)?;
+        // Garbage that the plan of this run leaves is not what the person planned.
+        audit.plan = Plan::default();
+        planned
+    } else {
+        audit.plan_file()
     };
     let run = SweepRun {
         arguments: &arguments,
         session: &session,
-        collector: &collector,
-        survey,
-        findings: &findings,
-        brakes: &brakes,
+        audit,
         plan_file,
-        plan: &plan,
         notify,
     };
-    run.go(report, consent).await
+    run.go(consent).await
 }
 
 /// Checks a plan file against what this run can see. A place that cannot be read
@@ -108,13 +91,12 @@ fn check(
     session: &Session,
     path: &Path,
     planned: &PlanFile,
-    here: &Bound,
-    report: &Report,
+    audit: &Audit<'_>,
 ) -> Result<(), RunFailure> {
     let now = session.client.latest(session.connection.clock.start());
-    let checked = planned.check(now, session.limits.plan_age, here);
+    let checked = planned.check(now, session.limits.plan_age, &audit.plan_target());
     checked.map_err(|error| {
-        let gap = report.gaps().find_map(|gap| gap.gap.as_deref());
+        let gap = audit.report.gaps().find_map(|gap| gap.gap.as_deref());
         match gap {
             Some(why) => {
                 let path = path.display();
@@ -142,35 +124,31 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, RunFailure> {
 struct SweepRun<'a> {
     arguments: &'a SweepArgs,
     session: &'a Session,
-    collector: &'a Collector<'a>,
-    survey: Survey<'a>,
-    findings: &'a Findings<'a>,
-    brakes: &'a [Brake],
+    audit: Audit<'a>,
     plan_file: PlanFile,
-    /// Garbage that the plan leaves for a later run.
-    plan: &'a Plan,
     notify: Notify,
 }
 
 impl SweepRun<'_> {
     /// Asks for consent, sweeps and publishes the result.
-    async fn go(mut self, mut report: Report, consent: Consent) -> Result<Exit, RunFailure> {
+    async fn go(mut self, consent: Consent) -> Result<Exit, RunFailure> {
         let common = &self.arguments.audit.common;
         let style = table_style(common);
         if consent == Consent::DryRun {
             self.session.progress.end();
-            public::conceal(self.session, &mut report).await;
-            github_actions::write_results(&report, None);
-            let planned = common.format().planned(&report, &self.plan_file, style);
+            let report = &mut self.audit.report;
+            public::conceal(self.session, report).await;
+            github_actions::write_results(report, None);
+            let planned = common.format().planned(report, &self.plan_file, style);
             show(&rendered(planned)?, common)?;
-            return Ok(self.exit(&report, Exit::Ok));
+            return Ok(self.exit(Exit::Ok));
         }
-        self.session.store_reads(self.collector);
-        let is_stopped = stopped(self.findings, self.brakes);
+        self.session.store_reads(self.audit.collector);
+        let is_stopped = self.audit.is_stopped();
         if is_stopped {
             self.print_line("a brake stopped this sweep before its first deletion");
         } else if consent == Consent::Ask
-            && let Some(exit) = self.ask(&report).await?
+            && let Some(exit) = self.ask().await?
         {
             return Ok(exit);
         }
@@ -187,43 +165,47 @@ impl SweepRun<'_> {
             );
             return Ok(Exit::Interrupted);
         };
-        report.add(swept, self.session.client.quota_use());
-        let url = self.publish_unless_interrupted(&report, begun).await;
-        self.notify(&report).await;
-        public::conceal(self.session, &mut report).await;
-        github_actions::write_results(&report, url.as_deref().ok());
-        print_rendered(common.format().report(&report, style))?;
-        github_actions::write_metrics(common, &report)?;
+        let quota = self.session.client.quota_use();
+        self.audit.report.add(swept, quota);
+        let url = self.publish_unless_interrupted(begun).await;
+        self.notify().await;
+        let report = &mut self.audit.report;
+        public::conceal(self.session, report).await;
+        github_actions::write_results(report, url.as_deref().ok());
+        print_rendered(common.format().report(report, style))?;
+        github_actions::write_metrics(common, report)?;
         match url {
             Err(failure) if begun == Exit::Interrupted => print_error(&failure),
             url => drop(url?),
         }
-        Ok(self.exit(&report, begun))
+        Ok(self.exit(begun))
     }
 
     /// Shows the plan and asks for consent. Returns the exit code if nothing is
     /// to be deleted.
-    async fn ask(&mut self, report: &Report) -> Result<Option<Exit>, RunFailure> {
+    async fn ask(&mut self) -> Result<Option<Exit>, RunFailure> {
+        let report = &self.audit.report;
         let style = table_style(&self.arguments.audit.common);
         self.session.progress.end();
         if self.plan_file.steps.is_empty() {
             print_rendered(Format::Table.report(report, style))?;
-            return Ok(Some(self.exit(report, Exit::Ok)));
+            return Ok(Some(self.exit(Exit::Ok)));
         }
         print_rendered(Format::Table.planned(report, &self.plan_file, style))?;
         let begun = tokio::select! {
             biased;
             () = interrupted() => Exit::Interrupted,
-            agreed = agreed(self.plan_file.steps.len(), self.survey.client.deadline()) => {
+            agreed = agreed(self.plan_file.steps.len(), self.audit.survey.client.deadline()) => {
                 if agreed? {
-                    self.survey.agreed_at = Some(self.survey.client.clock().now());
+                    let survey = &mut self.audit.survey;
+                    survey.agreed_at = Some(survey.client.clock().now());
                     return Ok(None);
                 }
                 Exit::Ok
             }
         };
         self.print_line("nothing was deleted");
-        Ok(Some(self.exit(report, begun)))
+        Ok(Some(self.exit(begun)))
     }
 
     /// Carries out the plan, and returns whether the user interrupted it.
@@ -235,12 +217,11 @@ impl SweepRun<'_> {
         let stop = Stop::default();
         let order = SweepOrder {
             plan_file: &self.plan_file,
-            plan: self.plan,
-            brakes: self.brakes,
+            plan: &self.audit.plan,
             folder: &folder,
             stop: &stop,
         };
-        let work = self.collector.sweep(&self.survey, self.findings, &order);
+        let work = self.audit.sweep(&order);
         tokio::pin!(work);
         let mut begun = Exit::Ok;
         let swept = tokio::select! {
@@ -275,17 +256,13 @@ impl SweepRun<'_> {
     /// Publishes the result in the tracking issue and, with `--pr`, under the
     /// pull request, unless interrupted. Returns the address of the issue.
     /// Without roots there is nothing to publish.
-    async fn publish_unless_interrupted(
-        &self,
-        report: &Report,
-        begun: Exit,
-    ) -> Result<String, RunFailure> {
-        if !self.arguments.report || self.findings.roots.gap().is_some() {
+    async fn publish_unless_interrupted(&self, begun: Exit) -> Result<String, RunFailure> {
+        if !self.arguments.report || self.audit.findings.roots.gap().is_some() {
             return Ok(String::new());
         }
         tokio::select! {
             biased;
-            url = self.publish(report, begun) => url,
+            url = self.publish(begun) => url,
             () = interrupted() => {
                 Err(RunFailure::Interrupted("interrupted before the issue and the comment were \
                     written".to_owned()))
@@ -293,10 +270,11 @@ impl SweepRun<'_> {
         }
     }
 
-    async fn publish(&self, report: &Report, begun: Exit) -> Result<String, RunFailure> {
+    async fn publish(&self, begun: Exit) -> Result<String, RunFailure> {
+        let report = &self.audit.report;
         let client = self.session.client.clone();
         let repository = super::report::repository(self.session)?;
-        let published = publish(&client, &repository, &self.findings.roots, report).await;
+        let published = publish(&client, &repository, &self.audit.findings.roots, report).await;
         if let Ok(published) = &published {
             self.print_line(&published.to_string());
         }
@@ -322,18 +300,20 @@ impl SweepRun<'_> {
     }
 
     /// Tells the webhook what the tracking issue does not show already.
-    async fn notify(&self, report: &Report) {
+    async fn notify(&self) {
         let repository = super::report::repository(self.session).ok();
-        let issue = repository.and_then(|one| known(&self.findings.roots, &one));
+        let issue = repository.and_then(|one| known(&self.audit.findings.roots, &one));
         let previous = issue.map(|issue| HiddenState::read(&issue.body));
         let until = self.session.client.deadline();
-        self.notify.send(report, previous.as_ref(), until).await;
+        self.notify
+            .send(&self.audit.report, previous.as_ref(), until)
+            .await;
     }
 
-    fn exit(&self, report: &Report, begun: Exit) -> Exit {
+    fn exit(&self, begun: Exit) -> Exit {
         match begun {
             Exit::Interrupted => begun,
-            _ => Exit::of(report, self.arguments.audit.fail_on_garbage),
+            _ => Exit::of(&self.audit.report, self.arguments.audit.fail_on_garbage),
         }
     }
 

@@ -17,7 +17,7 @@ pub enum Choice {
     Approved,
 }
 
-/// What a sweep does of what people ticked for deletion in the tracking issue,
+/// What a sweep does of what people checked for deletion in the tracking issue,
 /// and of nothing else.
 pub(super) fn approved(findings: &Findings<'_>) -> Plan {
     only(findings, |resource, key| {
@@ -26,8 +26,8 @@ pub(super) fn approved(findings: &Findings<'_>) -> Plan {
 }
 
 /// What a sweep does of the resources that are wanted, each given with its key,
-/// whatever the cap, and of nothing else.
-pub fn only(findings: &Findings<'_>, wanted: impl Fn(&Resource, &str) -> bool) -> Plan {
+/// whatever the maximum, and of nothing else.
+pub(super) fn only(findings: &Findings<'_>, wanted: impl Fn(&Resource, &str) -> bool) -> Plan {
     if findings.roots.gap().is_some() {
         return Plan::default();
     }

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use super::Collector;
+use super::{Audit, Collector};
+use crate::gc::Plan;
 use crate::gc::plan_file::{PlanError, PlanFile};
-use crate::gc::{Brake, Plan};
 use crate::journal::{self, Journal, JournalError};
 use crate::model::Api;
-use crate::survey::{Findings, Survey};
+use crate::survey::Findings;
 use crate::sweep::recover::recover;
 use crate::sweep::unexpire::{self, unwanted};
 use crate::sweep::{Done, StepRow, Stop, Sweep, Swept, held};
@@ -21,8 +21,6 @@ pub struct SweepOrder<'a> {
     /// What the audit of this run plans, of which the garbage that it leaves for a
     /// later run is reported; empty where people chose what is deleted.
     pub plan: &'a Plan,
-    /// The brakes that trip: with any of them nothing is deleted.
-    pub brakes: &'a [Brake],
     /// The folder of the journals.
     pub folder: &'a Path,
     /// A request to finish the steps in flight and to start no more.
@@ -60,10 +58,12 @@ impl Collector<'_> {
             Err(SweepError::NoMarks)
         }
     }
+}
 
+impl Audit<'_> {
     /// Settles what earlier runs left in doubt, removes expiries from what stays
     /// after all, and carries a plan out, up to the cap; where a brake
-    /// [stops](stopped) the sweep nothing is deleted, and without complete roots
+    /// [stops](Audit::is_stopped) the sweep nothing is deleted, and without complete roots
     /// nothing at all is done. If `stop` is set, the steps in flight are finished
     /// and no more are started.
     ///
@@ -71,33 +71,35 @@ impl Collector<'_> {
     ///
     /// When there can be no journal, the plan is about what is not known, or it
     /// cannot be read what people keep: then nothing was sent.
-    pub async fn sweep(
-        &self,
-        survey: &Survey<'_>,
-        findings: &Findings<'_>,
-        order: &SweepOrder<'_>,
-    ) -> Result<Swept, SweepError> {
+    pub async fn sweep(&self, order: &SweepOrder<'_>) -> Result<Swept, SweepError> {
+        let Self {
+            collector,
+            survey,
+            findings,
+            ..
+        } = self;
+        let limits = collector.limits;
         let SweepOrder {
             plan_file,
             folder,
             stop,
             ..
         } = *order;
-        self.reads_marks()?;
+        collector.reads_marks()?;
         // Nothing is sent whose effect could not be read before the deadline.
         let finishing = survey.client.clone();
-        let survey = &survey.over(finishing.ending_earlier(self.limits.closing()));
-        self.store_reads(folder);
+        let survey = &survey.over(finishing.ending_earlier(limits.closing()));
+        collector.store_reads(folder);
         if findings.roots.gap().is_some() {
             return Ok(Swept::default());
         }
-        let is_braked = stopped(findings, order.brakes);
+        let is_braked = self.is_stopped();
         let kinds = survey.input.graph.kinds();
         let mut swept = Swept {
             settled: recover(&survey.client, folder, findings, kinds).await?,
             ..Swept::default()
         };
-        let maximum = self.limits.max_deletions.min(plan_file.steps.len());
+        let maximum = limits.max_deletions.min(plan_file.steps.len());
         let (steps, kept_back) = if is_braked {
             (&[][..], &[][..])
         } else {
@@ -120,14 +122,14 @@ impl Collector<'_> {
                 let done = unexpire::remove(&survey.client, one, step, &mut journal).await?;
                 unexpired.push(StepRow::unexpired(&one.id, done));
             }
-            let reread_after = self.limits.reread_after;
+            let reread_after = limits.reread_after;
             let sweep = Sweep::new(survey, steps, ids, reread_after, journal, stop.clone());
             let resources = &findings.inventory.resources;
             let later = order.plan.deferred.iter();
             let later = later.filter_map(|&index| resources.get(index).cloned());
             let sweep = sweep.with_deferred(later.collect());
             let sweep = sweep.finishing_with(finishing);
-            let sweep = sweep.with_own_ids(self.limits.workers_by_id);
+            let sweep = sweep.with_own_ids(limits.workers_by_id);
             let (done, broken) = sweep.run(findings).await;
             swept.broken = broken.map(|error| error.to_string());
             let steps = steps.iter().zip(done);
@@ -139,19 +141,13 @@ impl Collector<'_> {
         swept.steps.extend(kept_back);
         swept.steps.extend(unexpired);
         if !is_braked {
-            let maximum = self.limits.max_deletions;
+            let maximum = limits.max_deletions;
             swept.steps.extend(not_begun(findings, order.plan, maximum));
         }
         // A failure to prune does not affect the sweep: the next run prunes.
         let _ = journal::prune(folder, survey.client.clock().now());
         Ok(swept)
     }
-}
-
-/// Whether a sweep is over before its first deletion: its roots are not
-/// complete, or a brake trips.
-pub fn stopped(findings: &Findings<'_>, brakes: &[Brake]) -> bool {
-    findings.roots.gap().is_some() || !brakes.is_empty()
 }
 
 /// Returns the garbage that a plan does not take, each with the reason.

@@ -197,7 +197,7 @@ pub fn recheck(
 #[cfg(test)]
 mod tests {
     use super::super::plan::{Plan, Step};
-    use super::super::plan_file::{Bound, PlanFile};
+    use super::super::plan_file::{PlanFile, PlanTarget};
     use super::super::samples::{
         CAREFUL, GENTLE, PLAIN, account, at, garbage, marking, policy, policy_scope, reported,
         resource,
@@ -253,7 +253,7 @@ mod tests {
             }],
             ..Plan::default()
         };
-        let bound = Bound {
+        let bound = PlanTarget {
             hosts: [].into(),
             places: [].into(),
             repositories: [].into(),

@@ -19,7 +19,7 @@ use crate::policy::Action;
 /// What a plan is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Bound {
+pub struct PlanTarget {
     /// The host of each provider's API.
     pub hosts: BTreeMap<String, String>,
     /// The places that were listed.
@@ -37,7 +37,7 @@ pub struct PlanFile {
     /// When the audit behind it began.
     pub now: DateTime<Utc>,
     /// What it is bound to.
-    pub bound: Bound,
+    pub bound: PlanTarget,
     /// What the audit asked, and what it was answered.
     pub evidence: Vec<Evidence>,
     /// What is done, in this order as far as one waits for another.
@@ -159,7 +159,7 @@ impl PlanFile {
         inventory: &Inventory,
         marking: &Marking<'_>,
         evidence: Vec<Evidence>,
-        bound: Bound,
+        bound: PlanTarget,
     ) -> Self {
         let step = |step: &super::plan::Step| {
             let resource = &inventory.resources[step.resource];
@@ -245,7 +245,7 @@ impl PlanFile {
         &self,
         now: DateTime<Utc>,
         maximum: TimeDelta,
-        here: &Bound,
+        here: &PlanTarget,
     ) -> Result<(), PlanError> {
         if self.now > now + TimeDelta::minutes(5) {
             return Err(PlanError::TooNew(self.now));
@@ -263,7 +263,7 @@ impl PlanFile {
                 here: text(here),
             })
         };
-        let hosts = |bound: &Bound| -> Vec<String> { bound.hosts.values().cloned().collect() };
+        let hosts = |bound: &PlanTarget| -> Vec<String> { bound.hosts.values().cloned().collect() };
         let same_host = |(api, host): (&String, &String)| here.hosts.get(api) == Some(host);
         if !self.bound.hosts.iter().all(same_host) {
             return elsewhere(hosts(&self.bound), hosts(here));
@@ -276,7 +276,7 @@ impl PlanFile {
             return elsewhere(places(&self.bound.places), places(&here.places));
         }
         if self.bound.repositories != here.repositories {
-            let names = |bound: &Bound| bound.repositories.iter().cloned().collect();
+            let names = |bound: &PlanTarget| bound.repositories.iter().cloned().collect();
             return elsewhere(names(&self.bound), names(here));
         }
         Ok(())
@@ -318,9 +318,9 @@ mod tests {
     };
     use super::*;
 
-    fn bound() -> Bound {
+    fn bound() -> PlanTarget {
         let host = |api: &str, host: &str| (api.to_owned(), host.to_owned());
-        Bound {
+        PlanTarget {
             hosts: [
                 host("cloudflare", "api.cloudflare.com"),
                 host("github", "api.github.com"),
@@ -474,7 +474,7 @@ mod tests {
     #[test]
     fn a_plan_is_carried_out_only_where_it_was_made_for() {
         /// What differs here, and what a refusal says of the plan and of here.
-        type Case<'a> = (&'a str, fn(&mut Bound), Option<(&'a str, &'a str)>);
+        type Case<'a> = (&'a str, fn(&mut PlanTarget), Option<(&'a str, &'a str)>);
         let plan = plan_file();
         let cases: [Case<'_>; 8] = [
             ("here", |_| {}, None),

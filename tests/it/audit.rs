@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Request;
 use preview_gc::boxes;
 use preview_gc::clock::Clock;
-use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope};
+use preview_gc::collector::{Choice, Collector, Limits, Scope};
 use preview_gc::evidence::Question;
 use preview_gc::gc::outcome::{Recheck, recheck};
 use preview_gc::gc::plan_file::PlannedStep;
@@ -27,7 +27,6 @@ use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::survey::Findings;
 use preview_gc::wire::{Client, TransportError};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 
 use crate::in_process::{BASE, endpoints};
@@ -160,16 +159,9 @@ fn client(sandbox: &Arc<Sandbox>, clock: Clock, limits: Limits) -> Client {
 
 async fn audited(stage: &Stage, number: Option<u32>) -> (Report, String) {
     let collector = stage.collector(number);
-    let since = Instant::now();
-    let (audit_scope, inventory) = collector.list().await.unwrap();
-    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
-    let Audit {
-        findings,
-        plan,
-        report,
-        ..
-    } = audit.await;
-    let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
+    let (audit_scope, listed) = collector.list().await.unwrap();
+    let audit = collector.audit(&audit_scope, listed, Choice::All).await;
+    let plan_file = audit.plan_file();
     let mut steps = String::new();
     for (index, step) in plan_file.steps.iter().enumerate() {
         let _ = writeln!(
@@ -178,7 +170,7 @@ async fn audited(stage: &Stage, number: Option<u32>) -> (Report, String) {
             step.action, step.kind, step.name, step.rule, step.after
         );
     }
-    (report, steps)
+    (audit.report, steps)
 }
 
 /// Returns the number of requests that were sent, by provider.
@@ -262,14 +254,12 @@ async fn steps_that_differ_from_the_plan_are_spared() {
     type Change = fn(&mut PlannedStep);
     let stage = Stage::open(&case("closed-leftovers"));
     let collector = stage.collector(None);
-    let since = Instant::now();
-    let (audit_scope, inventory) = collector.list().await.unwrap();
-    let survey = collector.survey(&audit_scope);
-    let findings = survey.judge(inventory, since).await;
-    let plan = collector.plan(&findings);
-    let report = collector.report(&audit_scope, &findings, &plan, &collector.brakes(&findings));
-    let plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
-    let ids = plan_file.resources(survey.input.graph.kinds()).unwrap();
+    let (audit_scope, listed) = collector.list().await.unwrap();
+    let audit = collector.audit(&audit_scope, listed, Choice::All).await;
+    let (plan_file, findings) = (audit.plan_file(), &audit.findings);
+    let ids = plan_file
+        .resources(audit.survey.input.graph.kinds())
+        .unwrap();
     let changes: [(&str, Change); 5] = [
         ("created again", |step| {
             step.incarnation = Some("another".into());
@@ -475,9 +465,9 @@ async fn both_neon_schemes_agree_with_and_without_a_pull_request() {
 async fn missing_answers_are_requested() {
     let stage = Stage::open(&case("whole-environment"));
     let collector = stage.collector(None);
-    let (audit_scope, inventory) = collector.list().await.unwrap();
-    let survey = collector.survey(&audit_scope);
-    let mut findings = survey.judge(inventory, Instant::now()).await;
+    let (audit_scope, listed) = collector.list().await.unwrap();
+    let audit = collector.audit(&audit_scope, listed, Choice::All).await;
+    let mut findings = audit.findings;
     let input = findings.marking.input.clone();
     let by_workers = |one: &Resource| match one.kind.0.used_by {
         UsedBy::These(users) => users.contains(&"worker"),

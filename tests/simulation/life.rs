@@ -12,7 +12,7 @@ use fastrand::Rng;
 use http::Method;
 use preview_gc::cli::Exit;
 use preview_gc::clock::Clock;
-use preview_gc::collector::{Collector, Limits, Scope, SweepOrder};
+use preview_gc::collector::{Choice, Collector, Limits, Scope, SweepOrder};
 use preview_gc::gc::mark::BroughtBack;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::gc::{Outcome, Plan};
@@ -26,7 +26,6 @@ use preview_gc::sandbox::{Options, Sandbox};
 use preview_gc::sweep::{StepRow, Stop, Swept};
 use preview_gc::wire::Client;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::in_process::endpoints;
 use crate::journals;
@@ -397,7 +396,6 @@ impl World<'_> {
         };
         let garbage = self.garbage();
         let began = network.now();
-        let mut since = Instant::now();
         let mut listed = collector.list().await;
         // A provider that leaves the zone out makes the policy look wrong, which
         // refuses the run: somebody starts it again.
@@ -406,23 +404,19 @@ impl World<'_> {
                 "{}.{} is refused: {}",
                 key.actor, key.run, mistakes[0].message
             ));
-            since = Instant::now();
             listed = collector.list().await;
         }
-        let (audit_scope, inventory) = listed.unwrap();
+        let (audit_scope, resources) = listed.unwrap();
         let listed = Listed {
             began,
             ended: network.now(),
         };
         network.run(key, |run| run.listed = Some(listed));
-        let survey = collector.survey(&audit_scope);
-        let mut findings = survey.judge(inventory, since).await;
-        let plan = collector.plan_for(&survey, &mut findings).await;
-        let brakes = collector.brakes(&findings);
-        let mut report = collector.report(&audit_scope, &findings, &plan, &brakes);
-        let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
+        let audit = collector.audit(&audit_scope, resources, Choice::All);
+        let mut audit = audit.await;
+        let mut plan_file = audit.plan_file();
         // A place that cannot be seen now makes it a plan for elsewhere.
-        let here = collector.bound(&audit_scope);
+        let here = audit.plan_target();
         let may_be = |plan: &PlanFile| plan.check(clock.start(), limits.plan_age, &here).is_ok();
         let earlier = earlier.filter(|(plan, _)| may_be(plan));
         let by_earlier = earlier.is_some();
@@ -442,12 +436,12 @@ impl World<'_> {
         }
         self.planned(key, focus, &plan_file);
         if std::env::var_os("PREVIEW_GC_VERDICTS").is_some() {
-            for one in &report.resources {
+            for one in &audit.report.resources {
                 let (kind, name) = (one.kind.name(), &one.name);
                 network.note(&format!("{kind} {name} is {}: {}", one.verdict, one.reason));
             }
         }
-        self.judge_brakes(&report, &garbage, focus, limits);
+        self.judge_brakes(&audit.report, &garbage, focus, limits);
         let folder = self.folder(key.actor);
         let stop = Stop::default();
         let nothing = Plan::default();
@@ -456,20 +450,22 @@ impl World<'_> {
             plan: if by_earlier || only_plans {
                 &nothing
             } else {
-                &plan
+                &audit.plan
             },
-            brakes: &brakes,
             folder: &folder,
             stop: &stop,
         };
-        let swept = collector.sweep(&survey, &findings, &order).await;
+        let swept = audit.sweep(&order).await;
         let swept = swept.unwrap_or_else(|error| {
             network.broke("a journal can always be read", error.to_string());
             Swept::default()
         });
-        report.add(swept, client.quota_use());
-        let exit = Exit::of(&report, false);
-        Ended { report, exit }
+        audit.report.add(swept, client.quota_use());
+        let exit = Exit::of(&audit.report, false);
+        Ended {
+            report: audit.report,
+            exit,
+        }
     }
 
     /// What a run knows of the repository's id: while another one has its name, that of

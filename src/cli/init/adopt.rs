@@ -3,14 +3,12 @@
 
 use std::fmt::Write as _;
 
-use tokio::time::Instant;
-
 use super::shown;
 use crate::cli::args::InitArgs;
 use crate::cli::consent::{answer, is_person};
 use crate::cli::session::Session;
 use crate::cli::{Exit, RunFailure, print, settings};
-use crate::collector::{Audit, Choice};
+use crate::collector::Choice;
 use crate::gc::verdict::VerdictName;
 use crate::policy::{Action, Policy, PolicySource, Rule};
 use crate::report::{Report, escape};
@@ -21,10 +19,9 @@ const DELETE: &str = "action = \"delete\"";
 pub(super) async fn run(arguments: &InitArgs) -> Result<Exit, RunFailure> {
     let session = Session::open(&arguments.common)?;
     let collector = session.collector(None)?;
-    let since = Instant::now();
-    let (audit_scope, inventory) = session.list(&collector).await?;
-    let audit = collector.audit(&audit_scope, inventory, since, Choice::All);
-    let Audit { report, .. } = audit.await;
+    let (audit_scope, listed) = session.list(&collector).await?;
+    let audit = collector.audit(&audit_scope, listed, Choice::All);
+    let report = audit.await.report;
     session.progress.end();
     if !report.complete {
         return Err(RunFailure::Incomplete(

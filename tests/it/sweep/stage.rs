@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Method, Request};
 use preview_gc::clock::Clock;
-use preview_gc::collector::{Audit, Choice, Collector, Limits, Scope, SweepOrder};
+use preview_gc::collector::{Choice, Collector, Limits, Scope, SweepOrder};
 use preview_gc::gc::Plan;
 use preview_gc::gc::plan_file::PlanFile;
 use preview_gc::journal::Journal;
@@ -277,25 +277,18 @@ impl Stage {
             is_sandbox: true,
             observer: &watcher,
         };
-        let since = Instant::now();
-        let (audit_scope, inventory) = collector.list().await.unwrap();
+        let (audit_scope, listed) = collector.list().await.unwrap();
         let choice = if self.approved {
             Choice::Approved
         } else {
             Choice::All
         };
-        let audit = collector.audit(&audit_scope, inventory, since, choice);
-        let Audit {
-            mut survey,
-            findings,
-            plan,
-            brakes,
-            report,
-        } = audit.await;
-        let mut plan_file = collector.plan_file(&audit_scope, &findings, &plan, &report);
+        let mut audit = collector.audit(&audit_scope, listed, choice).await;
+        let mut plan_file = audit.plan_file();
         planned(&mut plan_file);
-        survey.agreed_at = self.asks.then(|| clock.now());
+        audit.survey.agreed_at = self.asks.then(|| clock.now());
         self.wire.lock().unwrap().names.clear();
+        let findings = &audit.findings;
         let resources = findings.inventory.resources.iter();
         let named = resources.filter(|one| one.id != one.name);
         let mut names: Vec<_> = named
@@ -321,11 +314,20 @@ impl Stage {
         }
         let folder = self.folder.path();
         let swept = if self.broken_journal {
-            let ids = plan_file.resources(survey.input.graph.kinds()).unwrap();
+            let ids = plan_file
+                .resources(audit.survey.input.graph.kinds())
+                .unwrap();
             let journal = Journal::begin_unwritable(folder, clock.now()).unwrap();
             let (steps, stop) = (&plan_file.steps, self.stop.clone());
-            let sweep = Sweep::new(&survey, steps, ids, self.limits.reread_after, journal, stop);
-            let (done, broken) = sweep.run(&findings).await;
+            let sweep = Sweep::new(
+                &audit.survey,
+                steps,
+                ids,
+                self.limits.reread_after,
+                journal,
+                stop,
+            );
+            let (done, broken) = sweep.run(findings).await;
             let steps = steps.iter().zip(done);
             Swept {
                 steps: steps.map(|(step, done)| StepRow::of(step, done)).collect(),
@@ -337,12 +339,10 @@ impl Stage {
             let order = SweepOrder {
                 plan_file: &plan_file,
                 plan: &Plan::default(),
-                brakes: &brakes,
                 folder,
                 stop,
             };
-            let swept = collector.sweep(&survey, &findings, &order);
-            swept.await.unwrap()
+            audit.sweep(&order).await.unwrap()
         };
         let mut wire = self.wire.lock().unwrap();
         wire.since = None;
