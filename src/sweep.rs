@@ -261,22 +261,37 @@ impl<'a, 'p> Sweep<'a, 'p> {
         }
     }
 
-    /// Returns why no step is started any more, if so.
-    fn halt(&self, step: usize) -> Option<String> {
+    /// Returns the outcome of steps that are not started any more, if so.
+    fn halt(&self, step: usize) -> Option<Done> {
+        let deferred = |why: String| Some(Done::new(Outcome::Deferred, why));
         if let Some(why) = self.ended() {
-            return Some(why.to_owned());
+            return deferred(why.to_owned());
         }
         let left = self.left();
         if left.is_zero() {
-            return Some("the run's deadline has passed; raise --deadline".to_owned());
+            return deferred("the run's deadline has passed; raise --deadline".to_owned());
         }
-        let wait = self.survey.client.wait(self.ids[step].kind.api);
-        (wait >= left).then(|| {
-            format!(
+        let api = self.ids[step].kind.api;
+        // This run holds requests back by its own decision, but a provider that refuses
+        // them is a failure.
+        let paused = self.survey.client.paused(api);
+        if paused >= left {
+            let why = format!(
+                "nothing was sent for it: {} refuses all requests for another {}s, longer than \
+                 the deadline allows; run the sweep again later",
+                api.title(),
+                paused.as_secs()
+            );
+            return Some(Done::new(Outcome::FailedForNow, why));
+        }
+        let wait = self.survey.client.wait(api);
+        if wait >= left {
+            return deferred(format!(
                 "the quota is used up for another {}s, longer than the deadline allows",
                 wait.as_secs()
-            )
-        })
+            ));
+        }
+        None
     }
 
     /// Returns the time until the deadline.

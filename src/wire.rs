@@ -51,6 +51,9 @@ pub enum WriteResult {
     /// It certainly had no effect: it was not sent, or refused before it could
     /// have one.
     NotSent(ApiError),
+    /// The provider asked to wait, for longer than there is time. By its documentation
+    /// it carried nothing out, but what stands before it may have answered instead.
+    Throttled(ApiError),
     /// It was sent, and it is unknown whether it took effect.
     Lost(ApiError),
 }
@@ -222,6 +225,13 @@ impl Client {
             .map_or(Duration::ZERO, |provider| provider.quota.wait())
     }
 
+    /// Returns how long the provider itself asked to send nothing, from now on.
+    pub fn paused(&self, api: Api) -> Duration {
+        self.providers
+            .get(&api)
+            .map_or(Duration::ZERO, |provider| provider.quota.paused())
+    }
+
     /// Returns how long to wait for the quota until `requests` requests can be
     /// sent without a pause.
     pub fn wait_for(&self, api: Api, requests: usize) -> Duration {
@@ -271,12 +281,12 @@ impl Client {
                 | RequestFailure::BadToken
                 | RequestFailure::BadRequest(_)
                 | RequestFailure::Withheld { .. }
-                | RequestFailure::Throttled { .. }
                 | RequestFailure::Deadline
                 // It was repeated only because it had no effect, until the time
                 // was up.
                 | RequestFailure::Unavailable { .. }
                 | RequestFailure::Refused { .. } => WriteResult::NotSent(error),
+                RequestFailure::Throttled { .. } => WriteResult::Throttled(error),
                 _ => WriteResult::Lost(error),
             },
         }

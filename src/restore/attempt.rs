@@ -197,7 +197,7 @@ impl Attempt<'_> {
         journal.write(&[self.restoring()])?;
         match self.client.write(&call, self.client.deadline()).await {
             WriteResult::NotSent(error) => self.not_made(journal, error.to_string()),
-            WriteResult::Lost(error) => {
+            WriteResult::Lost(error) | WriteResult::Throttled(error) => {
                 self.in_doubt(journal, kind, restore, error.to_string())
                     .await
             }

@@ -34,6 +34,8 @@ pub(super) enum SendResult {
     CutOff(String),
     /// It certainly had no effect.
     NotSent(ApiError),
+    /// The provider asked to wait. It probably had no effect.
+    Throttled(ApiError),
     /// The run ended before it was sent, for this reason.
     Withheld(&'static str),
 }
@@ -45,6 +47,7 @@ impl SendResult {
         match self {
             Self::Denied(outcome, why) => Self::Refused(outcome, why),
             Self::CutOff(why) => Self::Refused(Outcome::FailedForNow, why),
+            Self::Throttled(error) => Self::NotSent(error),
             answer => answer,
         }
     }
@@ -134,6 +137,10 @@ pub(super) fn with_what_was_done(answer: SendResult, done: &[String]) -> SendRes
         SendResult::Denied(outcome, why) if !done.is_empty() => {
             let done = done.join(", ");
             return SendResult::Denied(outcome, format!("{why}; done for it before: {done}"));
+        }
+        SendResult::Throttled(error) if !done.is_empty() => {
+            let denied = SendResult::Denied(Outcome::FailedForNow, error.to_string());
+            return with_what_was_done(denied, done);
         }
         SendResult::Premature(why) => (Outcome::FailedForNow, why),
         SendResult::Refused(outcome, why) => (outcome, why),

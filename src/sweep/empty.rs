@@ -176,13 +176,15 @@ fn interrupted(deleted: usize, all: usize, object: &Object, answer: SendResult) 
     let so_far = format!("{deleted} of {all} objects in it were deleted");
     match answer {
         // The next try reads again what is garbage, and goes on.
-        SendResult::NotSent(error) if deleted > 0 => {
+        SendResult::NotSent(error) | SendResult::Throttled(error) if deleted > 0 => {
             SendResult::Interrupted(format!("{so_far}: {error}"))
         }
         SendResult::Withheld(why) if deleted > 0 => {
             SendResult::Refused(Outcome::FailedForNow, format!("{so_far}: {why}"))
         }
-        SendResult::NotSent(_) | SendResult::Withheld(_) => answer,
+        SendResult::NotSent(_) | SendResult::Throttled(_) | SendResult::Withheld(_) => {
+            answer.of_another_request()
+        }
         SendResult::Refused(outcome, why) | SendResult::Denied(outcome, why) => {
             SendResult::Refused(outcome, format!("{so_far}; {} was not: {why}", object.key))
         }

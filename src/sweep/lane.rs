@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::Done;
+use crate::gc::Outcome;
 
 /// The contents of resources by their steps. They are read once, even if a step
 /// is tried several times.
@@ -20,6 +21,9 @@ pub(super) struct Lane {
     /// Number of tries of each step, and why the last one had no effect.
     pub(super) tries: BTreeMap<usize, (u32, String)>,
     pub(super) backups: Backups,
+    /// Steps whose last answer asked to wait, each with that answer: it is not known
+    /// whether their requests had an effect.
+    pub(super) unconfirmed: BTreeMap<usize, String>,
     /// The expiries that steps set, from their first intent on.
     pub(super) expiries: BTreeMap<usize, DateTime<Utc>>,
     /// Number of requests of the last re-read; before the first, that of the
@@ -39,10 +43,22 @@ impl Lane {
             pending,
             tries: BTreeMap::new(),
             backups: Backups::new(),
+            unconfirmed: BTreeMap::new(),
             expiries: BTreeMap::new(),
             reread_requests,
             without_effect: Vec::new(),
             reread_for: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the outcome of a step that ends before the effect of its last request was
+    /// looked up.
+    pub(super) fn with_doubt(&self, step: usize, done: Done) -> Done {
+        match (self.unconfirmed.get(&step), done.outcome) {
+            (Some(why), Outcome::Deferred | Outcome::FailedForNow) => {
+                Done::new(Outcome::InDoubt, format!("{why}; {}", done.reason))
+            }
+            _ => done,
         }
     }
 }

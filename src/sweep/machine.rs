@@ -198,7 +198,7 @@ impl<'p> Sweep<'_, 'p> {
             return LaneEvent::Ended;
         };
         if let Some(done) = self.given_up(lane, step) {
-            self.give_up(lane, &done);
+            self.give_up(lane, &done).await;
             return LaneEvent::Ended;
         }
         if self.waits_for_others(lane) {
@@ -246,9 +246,9 @@ impl<'p> Sweep<'_, 'p> {
         }
         let mut pending = lane.pending.iter();
         let unread = pending.find_map(|&step| self.unreadable(&view, step));
-        let for_the_quota =
-            self.throttled(api) > throttled || !self.survey.client.wait(api).is_zero();
+        let for_the_quota = !self.survey.client.wait(api).is_zero();
         lane.without_effect.push(match unread {
+            _ if self.throttled(api) > throttled => Setback::Throttled.without_effect(),
             _ if for_the_quota => Setback::Withheld.without_effect(),
             Some(why) => Done::new(
                 Outcome::FailedForNow,
@@ -350,15 +350,22 @@ impl<'p> Sweep<'_, 'p> {
     /// Returns the outcome of all pending steps of a lane that starts no more
     /// steps. `step` is one of them.
     fn given_up(&self, lane: &Lane, step: usize) -> Option<Done> {
-        if let Some(reason) = self.halt(step) {
-            return Some(Done::new(Outcome::Deferred, reason));
+        if let Some(done) = self.halt(step) {
+            return Some(done);
         }
         let last = lane.without_effect.last()?;
         (lane.without_effect.len() >= ROUNDS).then(|| last.clone())
     }
 
     /// Settles all pending steps of a lane that starts no more steps.
-    fn give_up(&self, lane: &mut Lane, done: &Done) {
+    async fn give_up(&self, lane: &mut Lane, done: &Done) {
+        let unconfirmed = std::mem::take(&mut lane.unconfirmed);
+        let pending = unconfirmed.into_iter();
+        let pending = pending.filter(|(step, _)| lane.pending.contains(step));
+        let seen = self.look_at_unconfirmed(pending.collect()).await;
+        for (step, settled) in seen {
+            self.judge(lane, step, settled);
+        }
         for step in std::mem::take(&mut lane.pending) {
             let done = match lane.tries.get(&step) {
                 Some((1.., failed)) => {
@@ -386,7 +393,8 @@ impl<'p> Sweep<'_, 'p> {
             };
             lane.pending.retain(|one| *one != step);
             let reason = format!("waits for {} ({outcome})", self.ids[stuck]);
-            self.settle(step, Done::new(Outcome::Deferred, reason));
+            let done = Done::new(Outcome::Deferred, reason);
+            self.settle(step, lane.with_doubt(step, done));
         }
     }
 
@@ -458,6 +466,14 @@ impl<'p> Sweep<'_, 'p> {
     fn judge(&self, lane: &mut Lane, step: usize, sent: Settled) -> bool {
         let tries = lane.tries.entry(step).or_default();
         let done = match sent {
+            Settled::Waits {
+                setback: Setback::Unconfirmed,
+                reason,
+            } => {
+                self.note(step, &Done::new(Outcome::InDoubt, reason.clone()));
+                lane.unconfirmed.insert(step, reason);
+                return true;
+            }
             Settled::Done(done) => done,
             Settled::Waits { setback, reason } => {
                 if setback == Setback::Interrupted {

@@ -97,14 +97,14 @@ impl Sweep<'_, '_> {
                 ),
                 Recheck::Unknown(why) => {
                     let halted = self.halt(step);
-                    let outcome = halted.map_or(Outcome::FailedForNow, |_| Outcome::Deferred);
+                    let outcome = halted.map_or(Outcome::FailedForNow, |done| done.outcome);
                     Done::new(outcome, format!("it could not be re-read: {why}"))
                 }
             };
             outdated |= !done.outcome.is_gone();
             lane.pending.retain(|one| !settled.contains(one));
             for step in settled {
-                self.settle(step, done.clone());
+                self.settle(step, lane.with_doubt(step, done.clone()));
             }
             if done.outcome == Outcome::Spared {
                 let owned = self.owned(lane, view, id);

@@ -214,6 +214,7 @@ impl Sweep<'_, '_> {
         }
         match self.survey.client.write(call, not_after).await {
             WriteResult::NotSent(error) => SendResult::NotSent(error),
+            WriteResult::Throttled(error) => SendResult::Throttled(error),
             WriteResult::Lost(error) if self.left().is_zero() => {
                 SendResult::CutOff(error.to_string())
             }

@@ -2,6 +2,7 @@
 
 use super::Done;
 use crate::gc::Outcome;
+use crate::wire::RequestFailure;
 
 /// The result of a request.
 pub(super) enum Settled {
@@ -25,6 +26,9 @@ pub(super) enum Setback {
     Late,
     /// The provider asks to wait.
     Throttled,
+    /// The provider asked to wait in the answer to the step's own request: what that
+    /// did has to be looked up.
+    Unconfirmed,
     /// Some of what precedes it was done: another try goes on.
     Interrupted,
     /// It was tried and failed.
@@ -32,6 +36,16 @@ pub(super) enum Setback {
 }
 
 impl Setback {
+    /// Returns why a request that was not sent had no effect.
+    pub(super) fn of(failure: &RequestFailure) -> Self {
+        match failure {
+            RequestFailure::Withheld { .. } => Self::Withheld,
+            RequestFailure::Throttled { .. } => Self::Throttled,
+            RequestFailure::Deadline | RequestFailure::Outdated => Self::Late,
+            _ => Self::Failed,
+        }
+    }
+
     /// Returns the outcome if this happens repeatedly.
     pub(super) fn without_effect(self) -> Done {
         let (outcome, reason) = match self {
@@ -43,7 +57,7 @@ impl Setback {
                 Outcome::FailedForNow,
                 "the data is too old before a request can be sent; raise --reread-after",
             ),
-            Self::Throttled => (
+            Self::Throttled | Self::Unconfirmed => (
                 Outcome::FailedForNow,
                 "the provider repeatedly asks to wait; try again later",
             ),

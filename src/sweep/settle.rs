@@ -1,12 +1,13 @@
 //! Settles each step of a batch by its answer and by the read after it.
 
+use std::collections::BTreeMap;
+
 use super::answer::SendResult;
 use super::confirm::{Expected, LookupResult};
 use super::setback::{Setback, Settled};
 use super::{Done, Proof, Sweep};
 use crate::gc::Outcome;
 use crate::policy::Action;
-use crate::wire::RequestFailure;
 
 /// The reason of a step whose resource is gone after its request.
 const SEEN_GONE: &str = "re-reading shows that it is gone";
@@ -27,10 +28,12 @@ impl Sweep<'_, '_> {
                 | SendResult::Premature(_)
                 | SendResult::Interrupted(_)
                 | SendResult::NotSent(_)
+                // The next view shows whether it had an effect.
+                | SendResult::Throttled(_)
                 | SendResult::Withheld(_) => None,
             })
             .collect();
-        let mut seen = self.look_up(&to_look_for).await;
+        let mut seen = self.look_up_unless_stopped(&to_look_for).await;
         let mut all = Vec::new();
         for (step, mut answer) in answers {
             if let SendResult::Refused(_, why) = &mut answer
@@ -42,6 +45,52 @@ impl Sweep<'_, '_> {
             all.push((step, settled(self.action(step), answer, seen)));
         }
         all
+    }
+
+    /// Looks up the resources of sent steps. An interrupted run does not wait for the
+    /// end of a pause that a provider asked for.
+    async fn look_up_unless_stopped(
+        &self,
+        steps: &[(usize, Expected)],
+    ) -> BTreeMap<usize, LookupResult> {
+        if steps.is_empty() {
+            return BTreeMap::new();
+        }
+        let is_paused = || {
+            let mut apis = steps.iter().map(|(step, _)| self.ids[*step].kind.api);
+            apis.any(|api| !self.finishing.paused(api).is_zero())
+        };
+        let stopped = async {
+            self.stop.asked().await;
+            if !is_paused() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            seen = self.look_up(steps) => seen,
+            () = stopped => BTreeMap::new(),
+        }
+    }
+
+    /// Returns what became of steps whose last answer asked to wait, each with that
+    /// answer, in a lane that starts no more steps.
+    pub(super) async fn look_at_unconfirmed(
+        &self,
+        unconfirmed: Vec<(usize, String)>,
+    ) -> BTreeMap<usize, Settled> {
+        let steps = unconfirmed
+            .iter()
+            .map(|(step, _)| (*step, Expected::Unknown));
+        let mut seen = self
+            .look_up_unless_stopped(&steps.collect::<Vec<_>>())
+            .await;
+        let all = unconfirmed.into_iter().map(|(step, why)| {
+            let seen = seen.remove(&step);
+            let settled = settled(self.action(step), SendResult::Lost(why), seen);
+            (step, settled)
+        });
+        all.collect()
     }
 }
 
@@ -60,15 +109,8 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
         | (SendResult::Denied(outcome, why), Some(LookupResult::There)) => explained(outcome, why),
         (SendResult::Premature(why), _) => explained(Outcome::FailedForNow, why),
         (SendResult::Interrupted(reason), _) => waits(Setback::Interrupted, reason),
-        (SendResult::NotSent(error), _) => Settled::Waits {
-            setback: match error.failure {
-                RequestFailure::Withheld { .. } => Setback::Withheld,
-                RequestFailure::Throttled { .. } => Setback::Throttled,
-                RequestFailure::Deadline | RequestFailure::Outdated => Setback::Late,
-                _ => Setback::Failed,
-            },
-            reason: error.to_string(),
-        },
+        (SendResult::NotSent(error), _) => waits(Setback::of(&error.failure), error.to_string()),
+        (SendResult::Throttled(error), _) => waits(Setback::Unconfirmed, error.to_string()),
         (SendResult::Withheld(why), _) => waits(Setback::Withheld, why.to_owned()),
         (SendResult::Accepted, Some(LookupResult::Gone)) => Settled::Done(Done {
             outcome: gone,
@@ -126,6 +168,13 @@ fn settled(action: Action, answer: SendResult, seen: Option<LookupResult>) -> Se
             Outcome::InDoubt,
             format!("{message}; and it could not be re-read: {why}"),
         ),
+        (
+            SendResult::NotThere(message)
+            | SendResult::Lost(message)
+            | SendResult::CutOff(message)
+            | SendResult::Denied(_, message),
+            None,
+        ) => explained(Outcome::InDoubt, format!("{message}; it was not re-read")),
         (_, None) => done(Outcome::InDoubt, "it was not re-read"),
     }
 }

@@ -158,7 +158,7 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
             return failed(client.error(&(&call).into(), refusal).to_string());
         }
         WriteResult::NotSent(error) => return failed(error.to_string()),
-        WriteResult::Lost(error) => Some(error.to_string()),
+        WriteResult::Lost(error) | WriteResult::Throttled(error) => Some(error.to_string()),
     };
     match (expiry(client, kind, id).await, message) {
         (Ok(None), _) => {

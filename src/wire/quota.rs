@@ -305,6 +305,14 @@ impl Quota {
         waits.max().unwrap_or_default().max(next)
     }
 
+    /// Returns how long the pause that the provider asked for still lasts.
+    pub(super) fn paused(&self) -> Duration {
+        let until = self.state().paused_until;
+        until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        })
+    }
+
     /// Pauses all requests for a while.
     pub(super) fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;

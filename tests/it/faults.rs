@@ -119,9 +119,19 @@ fn table() -> Vec<Row> {
         (status(423), Once, Gap, &["deleted"]),
         (status(423), Always, Gap, &["failed_for_now"]),
         // Without a time to wait it is the quota's whole window.
-        (status(429), UntilTheDeadline, Gap, &["deferred"]),
+        (
+            status(429),
+            UntilTheDeadline,
+            Gap,
+            &["in_doubt", "failed_for_now"],
+        ),
         (soon(), Once, Same, &["deleted"]),
-        (soon(), UntilTheDeadline, Gap, &["deferred"]),
+        (
+            soon(),
+            UntilTheDeadline,
+            Gap,
+            &["in_doubt", "failed_for_now"],
+        ),
         (json!("reset"), Once, Same, &["deleted"]),
         (json!("reset"), Always, Gap, &["failed_for_now"]),
         (json!("reset_after"), Once, Same, &["deleted"]),
@@ -345,7 +355,8 @@ fn wrong(row: &Row, method: &str, request: &str, plain: &Ended) -> Option<String
     let mut steps = ended.steps().filter(|step| step["kind"] == *kind);
     let odd = steps.find(|step| {
         let outcome = step["outcome"].as_str().unwrap();
-        let late = outcome == "deferred" && *comes == Comes::UntilTheDeadline;
+        let refused = fault["status"] == 429;
+        let late = outcome == "deferred" && *comes == Comes::UntilTheDeadline && !refused;
         !late && !outcomes.contains(&outcome)
     })?;
     Some(format!("not {outcomes:?}: {odd}"))

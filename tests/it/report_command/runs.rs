@@ -145,7 +145,7 @@ fn a_failed_sweep_of_one_pull_request_leaves_one_comment() {
         (&json!([]), "--brake-count=0", 4),
         (&json!([]), "--kind=kv_namespace", 0),
         (&json!([]), "--approved", 0),
-        (&later, "--deadline=60s", 0),
+        (&later, "--deadline=60s", 5),
     ] {
         stage.server.plant(fault);
         let output = stage.run(&["sweep", "--pr", "1", "--yes", "--report", flag]);
@@ -171,14 +171,17 @@ fn deferral_does_not_reset_the_failure_count() {
         json!([{"on": {"method": "DELETE", "path": "scripts"}, "fault": {"status": 403}}]);
     let later = json!([{"on": {"method": "DELETE", "path": "scripts"},
         "fault": {"status": 429, "headers": {"retry-after": "3600"}}}]);
-    for (fault, code, times) in [
-        (&refused, 5, 1),
-        (&refused, 5, 2),
-        (&later, 0, 2),
-        (&refused, 5, 3),
+    let none = json!([]);
+    for (fault, flag, code, times) in [
+        (&refused, "--deadline=60s", 5, 1),
+        (&refused, "--deadline=60s", 5, 2),
+        (&none, "--max-deletions=0", 0, 2),
+        (&refused, "--deadline=60s", 5, 3),
+        // What a provider refuses is no deferral.
+        (&later, "--deadline=60s", 5, 4),
     ] {
         stage.server.plant(fault);
-        let output = stage.run(&["sweep", "--yes", "--report", "--deadline=60s"]);
+        let output = stage.run(&["sweep", "--yes", "--report", flag]);
         assert_eq!(output.status.code(), Some(code));
         let history = stage.body();
         let (_, failures) = history.split_once("\"failures\":").unwrap();

@@ -1,5 +1,7 @@
 //! The outcome of each step, and what proves it.
 
+use std::time::Duration;
+
 use http::Method;
 use preview_gc::gc::Outcome;
 use preview_gc::sandbox::Options;
@@ -98,6 +100,87 @@ async fn refusals_are_confirmed_by_reading() {
     assert_eq!(swept.steps[0].outcome, Outcome::InDoubt, "{text}");
     let reason = &swept.steps[0].reason;
     assert!(reason.contains("could not be re-read"), "{reason}");
+}
+
+/// A provider, or what stands before it, may ask to wait after it carried out a
+/// deletion. Where there is no time to read that, nobody knows.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_was_asked_to_wait_is_looked_up() {
+    let resources = [
+        worker("app-pr-1", &[]),
+        record("app-pr-1.acme.example"),
+        record("app-pr-3.acme.example"),
+        branch("pr-1", "main"),
+    ];
+    for (carried_out, retry_after, outcome) in [
+        // The deadline is 100 s away, and reading may take 10 s more.
+        (true, "95", Outcome::Deleted),
+        (false, "95", Outcome::FailedForNow),
+        (true, "600", Outcome::InDoubt),
+        (false, "600", Outcome::InDoubt),
+    ] {
+        for (method, path, name) in [
+            ("DELETE", "scripts/", "app-pr-1"),
+            ("POST", "dns_records/batch", "app-pr-1.acme.example"),
+            ("DELETE", "branches/br-", "pr-1"),
+        ] {
+            let case = format!("{carried_out} {retry_after} {name}");
+            let mut stage = Stage::new(&resources);
+            stage.limits.deadline = Duration::from_secs(100);
+            let wait = json!({"status": 429, "headers": {"retry-after": retry_after},
+                "carried_out": carried_out});
+            let on = json!({"method": method, "path": path});
+            stage.faults(&[json!({"on": on, "times": null, "fault": wait})]);
+            let (swept, text) = stage.sweep(|_| {}).await;
+            let step = swept.steps.iter().find(|step| step.name == name).unwrap();
+            assert_eq!(step.outcome, outcome, "{case}: {text}");
+            assert_eq!(stage.has(name), !carried_out, "{case}");
+            assert!(
+                step.reason.contains("rate limited"),
+                "{case}: {}",
+                step.reason
+            );
+            let unsent = swept
+                .steps
+                .iter()
+                .find(|step| step.outcome == Outcome::Deferred);
+            assert!(unsent.is_none(), "{case}: {unsent:?}");
+            // The next run settles what is in doubt.
+            stage.faults(&[]);
+            stage.limits.deadline = Duration::from_mins(20);
+            let (swept, text) = stage.sweep(|_| {}).await;
+            let settled: Vec<_> = swept.settled.iter().map(|one| one.outcome).collect();
+            let known = if carried_out {
+                Outcome::Deleted
+            } else {
+                Outcome::FailedForNow
+            };
+            let in_doubt = outcome == Outcome::InDoubt;
+            assert_eq!(
+                settled.first(),
+                in_doubt.then_some(&known),
+                "{case}: {text}"
+            );
+            assert!(!stage.has(name), "{case}: {text}");
+        }
+    }
+}
+
+/// A journal that ends between two tries names the deletion as in doubt.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_killed_while_it_waits_leaves_the_deletion_in_doubt() {
+    let stage = Stage::new(&[worker("app-pr-1", &[])]);
+    let wait = json!({"status": 429, "headers": {"retry-after": "200"}, "carried_out": true});
+    stage.faults(&[refused("scripts/", 1, &wait)]);
+    {
+        let killed = stage.sweep(|_| {});
+        let after = tokio::time::timeout(Duration::from_secs(100), killed).await;
+        assert!(after.is_err());
+    }
+    assert!(!stage.has("app-pr-1"));
+    let (swept, text) = stage.sweep(|_| {}).await;
+    let settled: Vec<_> = swept.settled.iter().map(|one| one.outcome).collect();
+    assert_eq!(settled, [Outcome::Deleted], "{text}");
 }
 
 /// A branch holds too much to be copied, so it stays for a day.

@@ -238,7 +238,7 @@ async fn lane_is_deferred_after_repeated_rereads_without_effect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn steps_are_deferred_when_the_quota_prevents_rereading() {
+async fn steps_fail_for_now_when_the_provider_refuses_rereading() {
     let workers = [worker("app-pr-1", &[]), worker("app-pr-3", &[])];
     let stage = Stage::new(&workers);
     // The list asks to wait for a minute.

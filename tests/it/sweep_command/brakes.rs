@@ -50,21 +50,18 @@ fn the_deadline_ends_a_sweep_in_order() {
     let mut arguments = MANY.to_vec();
     arguments.extend(["--deadline", "60s"]);
     let (swept, code) = stage.run(&arguments);
-    assert_eq!(code, 0, "{swept}");
+    // A provider that refuses requests is no decision of this run.
+    assert_eq!(code, 5, "{swept}");
     for (name, outcome) in outcomes(&swept) {
-        let expected = if name.ends_with("cache") {
-            "deferred"
+        let why = reason(&swept, &name);
+        let expected: &[&str] = if name.ends_with("cache") {
+            &["in_doubt", "failed_for_now"]
         } else {
-            "deleted"
+            &["deleted"]
         };
-        assert_eq!(outcome, expected, "{name}: {}", reason(&swept, &name));
-        if outcome == "deferred" {
-            assert!(
-                reason(&swept, &name).contains("quota"),
-                "{}",
-                reason(&swept, &name)
-            );
-        }
+        assert!(expected.contains(&&*outcome), "{name}: {outcome}: {why}");
+        let said = why.contains("rate limited") || why.contains("refuses all requests");
+        assert!(outcome == "deleted" || said, "{why}");
     }
 }
 
