@@ -90,15 +90,16 @@ impl Audit<'_> {
         let finishing = survey.client.clone();
         let survey = &survey.over(finishing.ending_earlier(limits.closing()));
         collector.store_reads(folder);
-        if findings.roots.gap().is_some() {
-            return Ok(Swept::default());
-        }
         let is_braked = self.is_stopped();
         let kinds = survey.input.graph.kinds();
+        // This only reads, and needs no roots.
         let mut swept = Swept {
             settled: recover(&survey.client, folder, findings, kinds).await?,
             ..Swept::default()
         };
+        if findings.roots.gap().is_some() {
+            return Ok(swept);
+        }
         let maximum = limits.max_deletions.min(plan_file.steps.len());
         let (steps, kept_back) = if is_braked {
             (&[][..], &[][..])

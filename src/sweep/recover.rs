@@ -30,8 +30,9 @@ pub struct SettledEarlier {
     pub reason: String,
 }
 
-/// Recovers steps that earlier runs left in doubt, in places that this run sees
-/// completely. Active runs are left alone.
+/// Recovers steps that earlier runs left in doubt, in places that the credentials are
+/// known to see. What cannot be recovered stays in doubt, and is returned as that. Active
+/// runs, and those at other hosts, are left alone.
 ///
 /// # Errors
 ///
@@ -55,17 +56,30 @@ pub async fn recover(
         let ours: Vec<_> = record
             .open()
             .filter_map(|(step, noted)| {
-                let (action, written, _) = noted.intent.as_ref()?;
+                let (action, written, copy) = noted.intent.as_ref()?;
                 let id = written.identity(kinds)?;
-                let same_host = client.host(id.kind.api).as_ref() == Some(&written.host);
-                same_host.then_some((step, *action, id))
+                // Without credentials nothing is known of the host.
+                let host = client.host(id.kind.api);
+                let is_ours =
+                    host.is_none_or(|host| host == written.host) && !is_elsewhere(findings, &id);
+                is_ours.then(|| (step, *action, id, copy.before.clone()))
             })
             .collect();
-        for (step, action, id) in ours {
+        for (step, action, id, before) in ours {
             let Some(kind) = providers::by_name(id.kind.name()) else {
                 continue;
             };
-            if !can_see(client, kind, findings, &id).await {
+            let settled_as = |outcome, reason: &str| SettledEarlier {
+                run: record.run.clone(),
+                kind: id.kind.name().to_owned(),
+                name: id.name.to_string(),
+                id: id.id.to_string(),
+                outcome,
+                reason: reason.to_owned(),
+            };
+            if let Err(why) = can_see(client, kind, findings, &id).await {
+                let (outcome, reason) = unread(&why);
+                all.push(settled_as(outcome, &reason));
                 continue;
             }
             let listed = findings
@@ -78,21 +92,18 @@ pub async fn recover(
             let never_expires = findings
                 .find(&id)
                 .is_some_and(|(found, _)| found.expires_at.is_none());
-            let (outcome, reason) = outcome_of(action, seen, never_expires);
+            let (outcome, mut reason) = outcome_of(action, seen, never_expires);
+            if !outcome.is_gone() && !before.is_empty() {
+                let before = before.join(", ");
+                reason = format!("{reason}; the run may have sent for it before: {before}");
+            }
             journal.write(&[JournalEntry::Outcome {
                 step,
                 at: client.clock().now(),
                 outcome,
                 reason: reason.clone(),
             }])?;
-            all.push(SettledEarlier {
-                run: record.run.clone(),
-                kind: id.kind.name().to_owned(),
-                name: id.name.to_string(),
-                id: id.id.to_string(),
-                outcome,
-                reason,
-            });
+            all.push(settled_as(outcome, &reason));
         }
     }
     Ok(all)
@@ -113,36 +124,62 @@ fn outcome_of(action: Action, seen: LookupResult, never_expires: bool) -> (Outco
         }
         (LookupResult::There, _) => (Outcome::FailedForNow, "that it had no effect"),
         (LookupResult::Unreadable(why), _) => {
-            let reason = format!("the run left it in doubt, and it could not be re-read: {why}");
-            return (Outcome::InDoubt, reason);
+            return unread(&why);
         }
     };
     let reason = format!("the run left it in doubt; re-reading shows {shown}");
     (outcome, reason)
 }
 
-/// Returns whether the credentials are known to see the place of a resource: to
+/// Whether a resource is in an account that this run has nothing to do with. Only a run
+/// of that account settles it.
+fn is_elsewhere(findings: &Findings<'_>, id: &ResourceId) -> bool {
+    let listings = findings.inventory.listings.iter();
+    let mut accounts = listings.filter_map(|listing| listing.place.account());
+    let has_account = accounts.next().is_some();
+    let mut listings = findings.inventory.listings.iter();
+    let is_near = listings.any(|listing| listing.place.is_near(&id.place));
+    id.place.account().is_some() && has_account && !is_near
+}
+
+/// The outcome of a step that stays in doubt.
+fn unread(why: &str) -> (Outcome, String) {
+    let reason = format!("the run left it in doubt, and it could not be re-read: {why}");
+    (Outcome::InDoubt, reason)
+}
+
+/// Returns an error unless the credentials are known to see the place of a resource: to
 /// those without access, everything in it is "not found".
 ///
-/// A kind that is listed only for holders that are garbage may not have been
-/// listed in this run; then its first page is asked for.
+/// A kind may not have been listed in this run: no rule is about it any more, or about
+/// no garbage that holds it. Then its first page is asked for.
 async fn can_see(
     client: &Client,
     kind: &dyn Kind,
     findings: &Findings<'_>,
     id: &ResourceId,
-) -> bool {
+) -> Result<(), String> {
     let mut listings = findings.inventory.listings.iter();
     if listings.any(|one| one.kind == id.kind && one.place == id.place) {
-        return findings.gap(id.kind, &id.place).is_none();
+        return findings.gap(id.kind, &id.place).map_or(Ok(()), Err);
     }
-    let mut listings = findings.inventory.listings.iter();
-    let is_known = listings.any(|one| one.place == id.place && one.complete());
-    if !is_known || id.kind.holder.is_none() || kind.holders().is_some() {
-        return false;
+    if !client.has(id.kind.api) {
+        let api = id.kind.api.title();
+        return Err(format!("there are no credentials for {api}"));
     }
-    let first = kind.list(&id.place, None, &PageOf::First);
-    let answer = client.send(&first).await.ok();
-    let page = answer.map(|body| kind.read_page(&id.place, &body));
-    matches!(page, Some(Ok(_)))
+    // What held it may be gone too, so the holders show the place.
+    let holders = kind
+        .holders()
+        .map(|holders| holders.page(&id.place, &PageOf::First));
+    let first = match &holders {
+        Some(query) => query.call.clone(),
+        None => kind.list(&id.place, None, &PageOf::First),
+    };
+    let body = client.send(&first).await;
+    let body = body.map_err(|error| error.to_string())?;
+    let read = match holders {
+        Some(query) => (query.read)(&body).map(drop),
+        None => kind.read_page(&id.place, &body).map(drop),
+    };
+    read.map_err(|error| client.redact(&error.0))
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{NOW, POLICY, Stage, branch, outcomes, resources, world};
+use crate::support::report;
 
 #[test]
 fn rule_8_intent_and_copy_are_written_down_before_the_request() {
@@ -93,10 +94,87 @@ fn rule_8_doubts_are_settled_only_by_who_can_see_the_place() {
     // A key of somebody else: everything is "not found".
     stage.fault(&json!([{"on": {"path": "/api/v2/projects"}, "fault": {"status": 404, "body": {"code": "", "message": "no"}}}]));
     let (swept, code) = stage.sweep();
-    assert_eq!((code, &swept["settled"]), (3, &json!([])));
+    let settled = &swept["settled"][0];
+    assert_eq!((code, &settled["outcome"]), (5, &json!("in_doubt")));
     stage.fault(&json!([]));
     let (swept, code) = stage.sweep();
     assert_eq!(code, 0, "{swept}");
     assert_eq!(swept["settled"][0]["outcome"], "failed_for_now");
     assert_eq!(outcomes(&swept)["pr-1"], "deleted");
+}
+
+/// A doubt is not forgotten because no rule is about its kind any more.
+#[test]
+fn a_doubt_about_a_kind_that_is_not_listed_any_more_is_said_until_it_is_settled() {
+    let no = |path: &str, status: u16| json!({"on": {"method": "GET", "path": path}, "fault": {"status": status, "body": {"code": "", "message": "no"}}});
+    for (sent, known) in [("reset", "failed_for_now"), ("reset_after", "deleted")] {
+        let stage = Stage::new(&world(&[branch("pr-1", "main")]), POLICY);
+        stage.fault(&json!([
+            {"on": {"method": "DELETE", "path": "branches/"}, "fault": sent},
+            no("branches/br-", 403),
+        ]));
+        let (swept, code) = stage.sweep();
+        assert_eq!((code, outcomes(&swept)["pr-1"].as_str()), (5, "in_doubt"));
+        let (other_rules, _) = POLICY.split_once("[[rule]]\nid = \"branches\"").unwrap();
+        std::fs::write(&stage.policy, other_rules).unwrap();
+        // Neither a refusal nor "not found" without a view of the place settles it.
+        for blind in [no("branches", 403), no("/api/v2/projects", 404)] {
+            stage.fault(&json!([blind]));
+            let (swept, code) = stage.sweep();
+            let settled = &swept["settled"][0];
+            assert_eq!(
+                (code, &settled["outcome"]),
+                (5, &json!("in_doubt")),
+                "{swept}"
+            );
+            assert_eq!(settled["name"], "pr-1", "{swept}");
+        }
+        // Without credentials nothing can be read, and it is said.
+        stage.fault(&json!([]));
+        let mut command = stage.server.program();
+        command.args(["sweep", "--yes", "-q", "--format", "json"]);
+        command.arg("--journal").arg(stage.folder.path());
+        command.arg("--policies").arg(&stage.policy);
+        command.env_remove("NEON_API_KEY");
+        let (swept, code) = report(&command.output().unwrap());
+        let settled = &swept["settled"][0];
+        assert_eq!(
+            (code, &settled["outcome"]),
+            (5, &json!("in_doubt")),
+            "{swept}"
+        );
+        let why = settled["reason"].as_str().unwrap();
+        assert!(why.contains("credentials"), "{why}");
+        let (swept, code) = stage.sweep();
+        assert_eq!(
+            (code, &swept["settled"][0]["outcome"]),
+            (0, &json!(known)),
+            "{swept}"
+        );
+        let (swept, code) = stage.sweep();
+        assert_eq!((code, &swept["settled"]), (0, &json!([])), "{swept}");
+    }
+}
+
+/// A run that stops because its roots are incomplete says it as well.
+#[test]
+fn a_doubt_is_said_by_a_run_without_roots() {
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), POLICY);
+    let unread = json!({"on": {"method": "GET", "path": "branches/br-"}, "fault": {"status": 403, "body": {"code": "", "message": "no"}}});
+    stage.fault(&json!([
+        {"on": {"method": "DELETE", "path": "branches/"}, "fault": "reset"},
+        unread,
+    ]));
+    let (_, code) = stage.sweep();
+    assert_eq!(code, 5);
+    stage.fault(&json!([
+        {"on": "github.pull_requests", "fault": {"status": 403}},
+        unread,
+    ]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(
+        (code, &swept["settled"][0]["outcome"]),
+        (5, &json!("in_doubt")),
+        "{swept}"
+    );
 }
