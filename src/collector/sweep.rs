@@ -10,7 +10,7 @@ use crate::journal::{self, Journal, JournalError};
 use crate::model::Api;
 use crate::survey::Findings;
 use crate::sweep::recover::recover;
-use crate::sweep::unexpire::{self, unwanted};
+use crate::sweep::unexpire;
 use crate::sweep::{Done, StepRow, Stop, Sweep, Swept, held};
 
 /// What a sweep is to do, and how it is stopped.
@@ -106,8 +106,12 @@ impl Audit<'_> {
         } else {
             plan_file.steps.split_at(maximum)
         };
-        let unwanted = unwanted(&survey.client, folder, findings, kinds)?;
-        let mut unexpired = Vec::new();
+        let own = unexpire::recorded(&survey.client, folder, findings, kinds)?;
+        let (unwanted, unchecked) = unexpire::unwanted(survey, findings, own).await;
+        let mut unexpired: Vec<StepRow> = unchecked
+            .into_iter()
+            .map(|(id, done)| StepRow::unexpired(&id, done))
+            .collect();
         if !steps.is_empty() || !unwanted.is_empty() {
             let mut ids = plan_file.resources(kinds)?;
             ids.truncate(steps.len());

@@ -13,7 +13,7 @@ use crate::kind::Kind;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::providers;
-use crate::survey::Findings;
+use crate::survey::{Findings, Survey};
 use crate::wire::{Client, RequestFailure, WriteResult, error};
 
 /// An expiry that an earlier run set on a resource that stays.
@@ -27,19 +27,27 @@ pub struct Unexpire {
     why: String,
 }
 
-/// Returns expiries that journals of this folder record, that still exist, and
-/// whose resources stay.
+/// An expiry that journals record, and whose resource may still have it.
+#[derive(Debug, Clone)]
+pub struct RecordedExpiry {
+    id: ResourceId,
+    expires_at: DateTime<Utc>,
+}
+
+/// Returns the expiries that journals of this folder record, those that passed already
+/// left out.
 ///
 /// # Errors
 ///
 /// When a journal cannot be read.
-pub fn unwanted(
+pub fn recorded(
     client: &Client,
     folder: &Path,
     findings: &Findings<'_>,
     kinds: &[KindRef],
-) -> Result<Vec<Unexpire>, JournalError> {
-    let mut unwanted: Vec<Unexpire> = Vec::new();
+) -> Result<Vec<RecordedExpiry>, JournalError> {
+    let now = client.earliest(client.clock().now());
+    let mut recorded: Vec<RecordedExpiry> = Vec::new();
     for record in journal::records(folder)? {
         for noted in record.steps.values() {
             // Whatever the outcome says: reads lag, so a run may have recorded that
@@ -47,41 +55,112 @@ pub fn unwanted(
             let Some((Action::Expire, written, copy)) = &noted.intent else {
                 continue;
             };
-            let Some(id) = written.identity(kinds) else {
+            let Some((id, expires_at)) = written.identity(kinds).zip(copy.expires_at) else {
                 continue;
             };
             let same_host = client.host(id.kind.api).as_ref() == Some(&written.host);
-            let Some((resource, judgement)) = findings.find(&id).filter(|_| same_host) else {
-                continue;
-            };
-            // The expiry that an intent names is ours. Another one was set by
-            // somebody else.
-            let ours = resource
-                .expires_at
-                .filter(|at| copy.expires_at == Some(*at));
-            // A resource that is kept for any reason must not be deleted by an
-            // expiry that depends on an earlier verdict.
-            let goes = matches!(
-                judgement.verdict,
-                Verdict::Garbage(_) | Verdict::Grace(Wait::Expires { .. })
-            );
-            let is_reported = goes && only_reports(&findings.marking, judgement);
-            let stays = !goes || is_reported;
-            let known = unwanted.iter().any(|one| one.id == id);
-            if let Some(expires_at) = ours.filter(|_| stays && judgement.in_focus && !known) {
-                unwanted.push(Unexpire {
-                    id,
-                    expires_at,
-                    why: if is_reported {
-                        "its rule now asks only for a report".to_owned()
-                    } else {
-                        judgement.verdict.to_string()
-                    },
-                });
+            let is_known = |one: &RecordedExpiry| one.id == id && one.expires_at == expires_at;
+            let is_over = expires_at <= now && findings.find(&id).is_none();
+            if same_host && !is_over && !recorded.iter().any(is_known) {
+                recorded.push(RecordedExpiry { id, expires_at });
             }
         }
     }
-    Ok(unwanted)
+    Ok(recorded)
+}
+
+/// An expiry that is not removed, with its outcome.
+type Left = (ResourceId, (Outcome, String));
+
+/// Returns those of the recorded expiries that still exist and whose resources stay, and
+/// those of which this run cannot say whether they do.
+pub async fn unwanted(
+    survey: &Survey<'_>,
+    findings: &Findings<'_>,
+    recorded: Vec<RecordedExpiry>,
+) -> (Vec<Unexpire>, Vec<Left>) {
+    let (mut unwanted, mut left): (Vec<Unexpire>, Vec<Left>) = (Vec::new(), Vec::new());
+    for RecordedExpiry { id, expires_at } in recorded {
+        let why = match findings.find(&id) {
+            // The expiry that an intent names is ours. Another one was set by
+            // somebody else.
+            Some((resource, judgement)) => (resource.expires_at == Some(expires_at))
+                .then(|| why_it_stays(findings, judgement))
+                .flatten(),
+            None if is_listed(findings, &id) => None,
+            None => match unlisted(survey, &id, expires_at).await {
+                Ok(why) => why,
+                Err((outcome, why)) => {
+                    let why = format!("its expiry at {} stays: {why}", moment(expires_at));
+                    left.push((id, (outcome, why)));
+                    continue;
+                }
+            },
+        };
+        if let Some(why) = why.filter(|_| unwanted.iter().all(|one| one.id != id)) {
+            unwanted.push(Unexpire {
+                id,
+                expires_at,
+                why,
+            });
+        }
+    }
+    (unwanted, left)
+}
+
+/// Returns why a resource stays. Whatever keeps it, it must not be deleted by an expiry
+/// that depends on an earlier verdict. What a run is not asked about may not have been
+/// looked up, so only what certainly lives counts there.
+fn why_it_stays(findings: &Findings<'_>, judgement: &Judgement) -> Option<String> {
+    let verdict = &judgement.verdict;
+    let goes = matches!(
+        verdict,
+        Verdict::Garbage(_) | Verdict::Grace(Wait::Expires { .. })
+    );
+    if !judgement.in_focus && !matches!(verdict, Verdict::Live(_) | Verdict::Protected(_)) {
+        return None;
+    }
+    if goes && only_reports(&findings.marking, judgement) {
+        return Some("its rule now asks only for a report".to_owned());
+    }
+    (!goes).then(|| verdict.to_string())
+}
+
+/// Whether this run asked for the listing that would show a resource.
+fn is_listed(findings: &Findings<'_>, id: &ResourceId) -> bool {
+    let mut listings = findings.inventory.listings.iter();
+    listings.any(|one| one.kind == id.kind && one.place == id.place)
+}
+
+/// Returns why a resource stays that this run does not list, or why its expiry is not
+/// removed. Without either the expiry is gone, or somebody else set another one.
+async fn unlisted(
+    survey: &Survey<'_>,
+    id: &ResourceId,
+    expires_at: DateTime<Utc>,
+) -> Result<Option<String>, (Outcome, String)> {
+    let Some(kind) = providers::by_name(id.kind.name()) else {
+        return Ok(None);
+    };
+    let policy_scopes = survey.input.policy_scopes.iter();
+    let mut rules = policy_scopes.flat_map(|scope| scope.policy.rules.iter());
+    let has_rule = rules.any(|rule| rule.kinds.contains(&id.kind));
+    match expiry(&survey.client, kind, id).await {
+        Ok(Some(at)) if at == expires_at => {}
+        Ok(_) => return Ok(None),
+        Err(why) if why == NOT_THERE => return Ok(None),
+        Err(why) if !has_rule => return Err((Outcome::FailedForNow, why)),
+        Err(_) => {}
+    }
+    if has_rule {
+        let why = format!(
+            "an earlier run set it, and this run does not know whether the {} lives again, \
+             because it listed none there; run a sweep without --kind",
+            id.kind.noun
+        );
+        return Err((Outcome::Deferred, why));
+    }
+    Ok(Some("no rule is about it any more".to_owned()))
 }
 
 /// Whether a rule that reads a resource only asks for a report of it.
@@ -175,6 +254,9 @@ async fn removed(client: &Client, one: &Unexpire) -> (Outcome, String) {
     }
 }
 
+/// Why the expiry of a resource that is gone cannot be read.
+const NOT_THERE: &str = "it is not there any more";
+
 /// Reads the expiry of a resource; an error says why it is unknown.
 async fn expiry(
     client: &Client,
@@ -183,7 +265,7 @@ async fn expiry(
 ) -> Result<Option<DateTime<Utc>>, String> {
     let body = client.send(&kind.inspect(id)).await;
     let body = body.map_err(|error| match error.failure {
-        RequestFailure::NotFound { .. } => "it is not there any more".to_owned(),
+        RequestFailure::NotFound { .. } => NOT_THERE.to_owned(),
         _ => error.to_string(),
     })?;
     let found = kind.read_one(&id.place, &body);

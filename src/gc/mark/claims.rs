@@ -55,6 +55,9 @@ pub fn claims<'r>(
         let in_focus = input
             .only_pull_request
             .is_none_or(|number| named(number) || by_head);
+        // Its expiry deletes it whichever pull request is in focus, so it is asked whether
+        // it lives.
+        let in_focus = in_focus || resource.expires_at.is_some();
         for (_, policy_scope, rule, claim) in found {
             let claimed = claims
                 .entry(policy_scope.policy.repository.clone())

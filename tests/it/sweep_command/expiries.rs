@@ -200,3 +200,57 @@ fn an_expiry_that_a_sweep_set_is_removed_when_its_rule_only_reports() {
     std::fs::write(&stage.policy, reports).unwrap();
     removes_the_expiry(&stage);
 }
+
+/// Without a rule about Neon the branches are not listed.
+#[test]
+fn an_expiry_that_a_sweep_set_is_removed_when_no_rule_is_about_the_kind_any_more() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let stage = Stage::new(&world(&[branch("pr-1", "main")]), &policy);
+    let (swept, _) = stage.sweep();
+    assert_eq!(outcomes(&swept)["pr-1"], "expired", "{swept}");
+    let (other_rules, _) = POLICY.split_once("[[rule]]\nid = \"branches\"").unwrap();
+    std::fs::write(&stage.policy, other_rules).unwrap();
+    // Where it cannot be read, that is said.
+    stage.fault(&json!([{"on": {"path": "branches/br-"}, "fault": {"status": 403, "body": {"code": "", "message": "no"}}}]));
+    let (swept, code) = stage.sweep();
+    assert_eq!(
+        (code, &*outcomes(&swept)["pr-1"]),
+        (5, "failed_for_now"),
+        "{swept}"
+    );
+    let why = reason(&swept, "pr-1");
+    assert!(
+        why.contains("its expiry at") && why.contains("stays"),
+        "{why}"
+    );
+    stage.fault(&json!([]));
+    removes_the_expiry(&stage);
+}
+
+/// A run of another pull request keeps what lives, and leaves what does not live to its
+/// expiry.
+#[test]
+fn an_expiry_is_removed_by_a_sweep_of_another_pull_request() {
+    let policy = format!("{POLICY}action = \"expire\"\n");
+    let all = [branch("pr-1", "main"), branch("pr-3", "main")];
+    let stage = Stage::new(&world(&all), &policy);
+    let (swept, _) = stage.sweep();
+    for name in ["pr-1", "pr-3"] {
+        assert_eq!(outcomes(&swept)[name], "expired", "{swept}");
+    }
+    stage
+        .server
+        .control("POST", "pull_requests/1", r#"{"state": "open"}"#);
+    let (swept, code) = stage.run(&["sweep", "--yes", "--kind", "worker"]);
+    let why = reason(&swept, "pr-1");
+    assert_eq!((code, &*outcomes(&swept)["pr-1"]), (0, "deferred"), "{why}");
+    assert!(
+        why.contains("its expiry at") && why.contains("--kind"),
+        "{why}"
+    );
+    let (swept, code) = stage.run(&["sweep", "--yes", "--pr", "4"]);
+    assert_eq!(code, 0, "{swept}");
+    assert_eq!(outcomes(&swept)["pr-1"], "expiry_removed", "{swept}");
+    assert_eq!(outcomes(&swept).get("pr-3"), None, "{swept}");
+    assert!(stage.branch("pr-3")["expires_at"].is_string());
+}
