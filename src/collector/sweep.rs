@@ -5,9 +5,11 @@ use std::path::Path;
 
 use super::{Audit, Collector};
 use crate::gc::Plan;
-use crate::gc::plan_file::{PlanError, PlanFile};
+use crate::gc::outcome::{Recheck, recheck};
+use crate::gc::plan_file::{PlanError, PlanFile, PlannedStep};
+use crate::gc::verdict::Verdict;
 use crate::journal::{self, Journal, JournalError};
-use crate::model::Api;
+use crate::model::{Api, ResourceId};
 use crate::survey::Findings;
 use crate::sweep::recover::recover;
 use crate::sweep::unexpire;
@@ -64,7 +66,7 @@ impl Audit<'_> {
     /// Settles what earlier runs left in doubt, removes expiries from what stays
     /// after all, and carries a plan out, up to the cap; where a brake
     /// [stops](Audit::is_stopped) the sweep nothing is deleted, and without complete roots
-    /// nothing at all is done. If `stop` is set, the steps in flight are finished
+    /// nothing but the first is done. If `stop` is set, the steps in flight are finished
     /// and no more are started.
     ///
     /// # Errors
@@ -100,11 +102,12 @@ impl Audit<'_> {
         if findings.roots.gap().is_some() {
             return Ok(swept);
         }
-        let maximum = limits.max_deletions.min(plan_file.steps.len());
+        let mut ids = plan_file.resources(kinds)?;
         let (steps, kept_back) = if is_braked {
             (&[][..], &[][..])
         } else {
-            plan_file.steps.split_at(maximum)
+            let taken = in_this_run(findings, plan_file, &ids, limits.max_deletions);
+            plan_file.steps.split_at(taken)
         };
         let own = unexpire::recorded(&survey.client, folder, findings, kinds)?;
         let (unwanted, unchecked) = unexpire::unwanted(survey, findings, own).await;
@@ -113,7 +116,6 @@ impl Audit<'_> {
             .map(|(id, done)| StepRow::unexpired(&id, done))
             .collect();
         if !steps.is_empty() || !unwanted.is_empty() {
-            let mut ids = plan_file.resources(kinds)?;
             ids.truncate(steps.len());
             let repositories = findings.roots.repositories.iter();
             let repositories = repositories
@@ -153,6 +155,36 @@ impl Audit<'_> {
         let _ = journal::prune(folder, survey.client.clock().now());
         Ok(swept)
     }
+}
+
+/// Returns how many of the first steps belong to this run, which has room for so many
+/// deletions. A step takes no room if the audit of this run settles it: its resource is
+/// gone, or it stays for a reason of its own.
+fn in_this_run(
+    findings: &Findings<'_>,
+    plan_file: &PlanFile,
+    ids: &[ResourceId],
+    room: usize,
+) -> usize {
+    let takes_room = |(step, id): (&PlannedStep, &ResourceId)| {
+        let found = findings.find(id);
+        let is_listed = findings.gap(id.kind, &id.place).is_none();
+        match (recheck(step, found, &findings.marking), found) {
+            (Recheck::Gone, _) => !is_listed,
+            // What is in use by something undecided may still go.
+            (Recheck::Spared(_), Some((_, judgement))) => {
+                !is_listed || matches!(judgement.verdict, Verdict::InUse(_))
+            }
+            (Recheck::Spared(_) | Recheck::Go | Recheck::Unknown(_), _) => true,
+        }
+    };
+    let steps = plan_file.steps.iter().zip(ids);
+    let mut taken = 0;
+    let beyond = steps.map(takes_room).position(|takes| {
+        taken += usize::from(takes);
+        taken > room
+    });
+    beyond.unwrap_or(plan_file.steps.len())
 }
 
 /// Returns the garbage that a plan does not take, each with the reason.

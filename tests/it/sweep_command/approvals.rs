@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    NOW, POLICY, Stage, branch, outcomes, reason, record, resources, restored, shop_worker,
-    with_hosts, worker, world,
+    NOW, POLICY, Stage, branch, many, outcomes, reason, record, resources, restored,
+    shop_worker, with_hosts, worker, world,
 };
 use crate::support::report;
 
@@ -269,4 +269,49 @@ fn a_plan_file_whose_group_is_cut_is_not_green() {
         "{swept}"
     );
     assert_eq!(stage.writes(), []);
+}
+
+/// What is gone, or is spared, takes no place of a run.
+#[test]
+fn a_plan_file_is_drained_by_runs_with_a_cap() {
+    let stage = Stage::new(&world(&many()), POLICY);
+    let plan = stage.file("plan.json");
+    let options = ["--brake-share", "1"];
+    let arguments = [
+        &["audit", "--out", &plan, "--max-deletions", "40"],
+        &options[..],
+    ]
+    .concat();
+    stage.run(&arguments);
+    // The first to go is deployed again.
+    let planned: Value = serde_json::from_str(&std::fs::read_to_string(&plan).unwrap()).unwrap();
+    let first = planned["steps"][0]["name"].as_str().unwrap();
+    assert!(first.starts_with("app-pr-"), "{first}");
+    let number = first.split('-').nth(2).unwrap();
+    let opened = format!("pull_requests/{number}");
+    stage
+        .server
+        .control("POST", &opened, r#"{"state": "open"}"#);
+    let mut there = stage.state().len();
+    for left in [26, 14, 2, 0] {
+        let arguments = [
+            &["sweep", "--plan", &plan, "--max-deletions", "12"],
+            &options[..],
+        ]
+        .concat();
+        let (swept, code) = stage.run(&arguments);
+        assert_eq!(code, 0, "{swept}");
+        let gone = there - stage.state().len();
+        there -= gone;
+        let deferred = outcomes(&swept)
+            .values()
+            .filter(|one| *one == "deferred")
+            .count();
+        assert_eq!(
+            (gone, deferred),
+            (if left == 0 { 2 } else { 12 }, left),
+            "{swept}"
+        );
+    }
+    assert!(stage.has(first));
 }
