@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::answer::{SendResult, with_what_was_done};
 use super::lane::Lane;
-use super::ready_step::ReadyStep;
+use super::ready_step::{ReadyStep, Unbind};
 use super::{Sweep, expiry};
 use crate::call::Call;
 use crate::gc::Outcome;
@@ -128,8 +128,10 @@ impl Sweep<'_, '_> {
         let needs = self.ids[step].kind.write_permission;
         let mut done = Vec::new();
         for unbind in &ready.unbinds {
-            match self.send_one(step, &unbind.call, needs, not_after).await {
-                SendResult::Accepted => done.push(unbind.written()),
+            let answer = self.send_one(step, &unbind.call, needs, not_after).await;
+            self.note_unbinding(step, unbind, &answer);
+            match answer {
+                SendResult::Accepted => done.push(self.unbound(unbind)),
                 SendResult::Lost(why) | SendResult::NotThere(why) => {
                     let answer = SendResult::Refused(Outcome::FailedForNow, why);
                     return with_what_was_done(answer, &done);
@@ -169,6 +171,30 @@ impl Sweep<'_, '_> {
             answer = self.send_deletion(view, step, &call, not_after).await;
         }
         with_what_was_done(answer, &done)
+    }
+
+    /// Records that another resource has lost bindings: it does not work as before if it
+    /// stays.
+    fn note_unbinding(&self, step: usize, unbind: &Unbind, answer: &SendResult) {
+        let was = match answer {
+            SendResult::Accepted => "was",
+            SendResult::Lost(_) | SendResult::CutOff(_) | SendResult::Throttled(_) => {
+                "may have been"
+            }
+            _ => return,
+        };
+        let (names, used) = (unbind.removed.join(", "), &self.ids[step]);
+        let part = format!(
+            "its binding {names} to {used} {was} removed by this run and is not back; deploy it \
+             again if it is to stay"
+        );
+        self.ledger.record_part(unbind.user, part);
+    }
+
+    /// Returns what was done to another resource, in words for people.
+    fn unbound(&self, unbind: &Unbind) -> String {
+        let (names, user) = (unbind.removed.join(", "), &self.ids[unbind.user]);
+        format!("the binding {names} of {user} was removed and is not back")
     }
 
     /// Sends a step's own request, and the one that the provider asks for in a refusal,

@@ -161,3 +161,38 @@ fn a_worker_of_a_cycle_that_somebody_deploys_meanwhile_is_spared() {
         "{why}"
     );
 }
+
+/// A Worker that stays without one of its bindings does not work as before, and that is
+/// said of it.
+#[test]
+fn a_binding_that_was_removed_in_vain_is_said_of_the_worker_that_had_it() {
+    for (refused, stays) in [
+        ("app-pr-1", &["app-pr-1", "app-pr-3"][..]),
+        ("app-pr-3", &["app-pr-3"]),
+    ] {
+        let stage = Stage::new(&world(&cycle(&[])), POLICY);
+        stage.fault(&json!([{"on": {"method": "DELETE", "path": format!("scripts/{refused}")},
+            "fault": {"status": 403, "body": {"success": false, "errors": [{"code": 10000, "message": "no"}]}}}]));
+        let (swept, exit) = stage.sweep();
+        assert_eq!(exit, 5, "{swept}");
+        for name in ["app-pr-1", "app-pr-3"] {
+            assert_eq!(stage.has(name), stays.contains(&name), "{swept}");
+        }
+        // The second Worker has lost its binding to the first.
+        let why = reason(&swept, "app-pr-3");
+        assert!(
+            why.contains("its binding OTHER") && why.contains("removed"),
+            "{refused}: {why}"
+        );
+        assert!(why.contains("deploy it again"), "{refused}: {why}");
+        let outcome = &outcomes(&swept)["app-pr-3"];
+        assert!(outcome.starts_with("failed"), "{refused}: {outcome}: {why}");
+        if refused == "app-pr-1" {
+            let why = reason(&swept, "app-pr-1");
+            assert!(
+                why.contains("app-pr-3") && why.contains("binding OTHER"),
+                "{why}"
+            );
+        }
+    }
+}
