@@ -346,7 +346,7 @@ async fn restore_steps(
         if let (Some(restored), Some(noted)) = (results.get_mut(&step), record.steps.get(&step)) {
             restored.reason += "; ";
             restored.reason += &checked.describe(noted, &written.name);
-            restored.is_unkept = checked.failed.is_some();
+            restored.is_unkept = checked.leaves_unkept(noted);
         }
     }
     Ok(results.into_values().collect())

@@ -25,6 +25,8 @@ pub(super) struct BoxesChecked {
     pub(super) urls: Vec<String>,
     /// Why there is no issue to check them in, for people.
     pub(super) none: Option<String>,
+    /// Whether there may be one, and this run cannot reach it.
+    pub(super) is_out_of_reach: bool,
     /// Why they could not be checked in an issue.
     pub(super) failed: Option<String>,
 }
@@ -49,8 +51,17 @@ impl BoxesChecked {
         if let Some(why) = self.none.as_ref().filter(|_| !noted.marked) {
             text += "; runs without this journal do not know of it, because ";
             text += why;
+            if self.is_out_of_reach {
+                text += "; set it and run this again, or check \"keep\" there by hand";
+            }
         }
         text
+    }
+
+    /// Returns whether nothing but this journal keeps a restored resource although a box
+    /// should.
+    pub(super) fn leaves_unkept(&self, noted: &RecordedStep) -> bool {
+        self.failed.is_some() || (self.is_out_of_reach && !noted.marked)
     }
 }
 
@@ -99,6 +110,7 @@ impl<'a> Keeper<'a> {
         }
         let here = self.client.host(Api::GitHub);
         if here.is_none() || here != record.github {
+            checked.is_out_of_reach = true;
             checked.none = Some(match &record.github {
                 Some(host) if here.is_some() => {
                     format!("the tracking issue is at {host}, and GITHUB_TOKEN is for another host")

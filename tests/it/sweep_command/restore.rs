@@ -271,3 +271,30 @@ fn what_somebody_made_again_after_it_was_restored_is_protected() {
     stage.sweep();
     assert!(stage.has(HOST), "it is protected");
 }
+
+/// Without the box a run on another machine would delete it again.
+#[test]
+fn a_restore_that_cannot_reach_the_tracking_issue_is_not_green() {
+    let (stage, run) = after_a_deletion_with_an_issue();
+    for (name, code) in [(CACHE, 5), (HOST, 0)] {
+        let mut command = stage.server.program();
+        command.args(["restore", &run, name, "-q", "--json"]);
+        command.arg("--journal").arg(stage.folder.path());
+        command.env_remove("GITHUB_TOKEN");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains("\"restored\""), "{said}");
+        // The mark of a record keeps it everywhere.
+        assert_eq!(
+            said.contains("GITHUB_TOKEN is not set"),
+            code == 5,
+            "{said}"
+        );
+        assert_eq!(said.contains("run this again"), code == 5, "{said}");
+    }
+    let (result, reason, code) = restored(&stage, &run, CACHE);
+    assert_eq!((result.as_str(), code), ("already_there", 0), "{reason}");
+    swept_elsewhere(&stage);
+    assert!(stage.has(CACHE));
+}
