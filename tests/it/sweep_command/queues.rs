@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Stage, T0, outcomes, reason, with_queues, worker, world};
+use super::{POLICY, Stage, T0, outcomes, reason, row, with_queues, worker, world};
 
 #[test]
 fn a_queue_keeps_its_consumer_unless_the_worker_is_refused_for_it_and_what_was_in_vain_is_said() {
@@ -47,6 +47,8 @@ fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is
     let protected = format!("{}{protect}", with_queues());
     let queues = with_queues();
     for (name, policy, args, outcome, code, verdict) in [
+        // Queues are listed although no rule is about them.
+        ("orders", POLICY, &[][..], "failed_for_good", 5, "unmatched"),
         (
             "orders",
             &*queues,
@@ -79,6 +81,12 @@ fn a_queue_that_stays_keeps_its_consumer_and_the_worker_fails_before_anything_is
             "attributes": {"producers": [], "consumers": ["app-pr-1"]}}),
         ];
         let stage = Stage::new(&world(&all), policy);
+        let (audit, _) = stage.run(&[&["audit"], args].concat());
+        let audited = row(&audit, "app-pr-1");
+        assert_eq!(audited["next_sweep"], "blocked", "{name}: {audited}");
+        let said = audited.to_string();
+        let why = format!("no sweep deletes it for now: queue {name} stays");
+        assert!(said.contains(&why), "{name}: {said}");
         let args = [&["sweep", "--yes"], args].concat();
         let (swept, exit) = stage.run(&args);
         assert_eq!(
