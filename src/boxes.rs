@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::evidence::CheckedBoxes;
+use crate::evidence::{Approval, CheckedBoxes};
 
 /// What an issue must contain to be the tracking issue.
 pub const MARKER: &str = "<!-- preview-gc:report -->";
@@ -71,20 +71,22 @@ pub fn group_boxes(group: &str, name: &str, count: usize, checked: bool) -> Stri
 }
 
 /// The two boxes of a resource, as lines of a list below its own. The comment
-/// of the last one stores where the resource was listed and, in seconds since
-/// 1970, when it was created.
+/// of the last one stores where the resource was listed, in seconds since 1970 when it
+/// was created, and after `v` the digest of what it is.
 pub fn boxes(
     key: &str,
     origin: &str,
-    created_at: Option<DateTime<Utc>>,
+    (created_at, version): (Option<DateTime<Utc>>, Option<&str>),
     checked: &CheckedKeys,
 ) -> String {
     let mark = |is_checked: bool| if is_checked { 'x' } else { ' ' };
     let created_at = created_at.map(|at| format!(" {}", at.timestamp()));
     let created_at = created_at.unwrap_or_default();
+    let version = version.map(|version| format!(" v{version}"));
+    let version = version.unwrap_or_default();
     format!(
         "  - [{}] delete at the next sweep <!-- gc:delete:{key} -->\n  - [{}] keep <!-- \
-         gc:keep:{key} {origin}{created_at} -->\n",
+         gc:keep:{key} {origin}{created_at}{version} -->\n",
         mark(checked.delete.contains(key)),
         mark(checked.keep.contains(key)),
     )
@@ -190,6 +192,8 @@ pub struct LastBox<'a> {
     pub origin: &'a str,
     /// When it was created, if the comment says so.
     pub created_at: Option<DateTime<Utc>>,
+    /// The digest of what it was, if the comment says so.
+    pub version: Option<&'a str>,
 }
 
 impl<'a> LastBox<'a> {
@@ -202,6 +206,12 @@ impl<'a> LastBox<'a> {
             .trim()
             .split_once(' ')
             .unwrap_or((comment.trim(), ""));
+        let versioned = origin.rsplit_once(' ').and_then(|(origin, version)| {
+            let version = version.strip_prefix('v')?;
+            let is_digest = !version.is_empty() && version.chars().all(|c| c.is_ascii_hexdigit());
+            is_digest.then_some((origin, version))
+        });
+        let origin = versioned.map_or(origin, |(origin, _)| origin);
         let created = origin.rsplit_once(' ').and_then(|(origin, seconds)| {
             let at = DateTime::from_timestamp(seconds.parse().ok()?, 0)?;
             Some((origin, at))
@@ -211,6 +221,7 @@ impl<'a> LastBox<'a> {
             what: what.trim(),
             origin: created.map_or(origin, |(origin, _)| origin),
             created_at: created.map(|(_, at)| at),
+            version: versioned.map(|(_, version)| version),
         })
     }
 }
@@ -320,7 +331,7 @@ impl CheckedKeys {
         checked
     }
 
-    /// Reads what verdicts depend on: the keys, when that was created which is
+    /// Reads what verdicts depend on: the keys, what that was which is
     /// checked "delete", and where that was listed which is checked "keep". To keep is
     /// stronger than to delete.
     pub fn with_origins(text: &str) -> CheckedBoxes {
@@ -332,10 +343,16 @@ impl CheckedKeys {
         let kept = boxes().filter(|one| keep.contains(one.key));
         let origins_of_kept = kept.map(|one| one.origin.to_owned()).collect();
         // Both boxes of a resource stand together.
-        let created_at = |key: &str| boxes().find(|one| one.key == key)?.created_at;
+        let approval = |key: &str| {
+            let last = boxes().find(|one| one.key == key);
+            Approval {
+                created_at: last.and_then(|last| last.created_at),
+                version: last.and_then(|last| last.version).map(str::to_owned),
+            }
+        };
         let delete = delete.into_iter().map(|key| {
-            let at = created_at(&key);
-            (key, at)
+            let approval = approval(&key);
+            (key, approval)
         });
         CheckedBoxes {
             delete: delete.collect(),
@@ -377,6 +394,7 @@ mod tests {
             what: "worker shop-7",
             origin: "worker@a",
             created_at: None,
+            version: None,
         };
         assert_eq!(LastBox::read(&line), Some(last));
     }
@@ -389,6 +407,7 @@ mod tests {
                 what: "",
                 origin,
                 created_at: None,
+                version: None,
             })
         };
         for (line, expected) in [
@@ -413,14 +432,20 @@ mod tests {
         ] {
             assert_eq!(LastBox::read(line), expected, "{line}");
         }
-        let both = boxes("00ff", "worker@a", None, &CheckedKeys::default());
+        let both = boxes("00ff", "worker@a", (None, None), &CheckedKeys::default());
         let read: Vec<_> = both.lines().map(LastBox::read).collect();
         assert_eq!(read, [None, unnamed("worker@a")]);
         let created_at = DateTime::from_timestamp(1_775_001_600, 0);
-        let both = boxes("00ff", "worker@a", created_at, &CheckedKeys::default());
-        let last = both.lines().find_map(LastBox::read);
-        let origin = last.map(|last| (last.origin, last.created_at));
-        assert_eq!(origin, Some(("worker@a", created_at)));
+        for seen in [
+            (created_at, None),
+            (None, Some("00aa")),
+            (created_at, Some("00aa")),
+        ] {
+            let both = boxes("00ff", "worker@a", seen, &CheckedKeys::default());
+            let last = both.lines().find_map(LastBox::read);
+            let origin = last.map(|last| (last.origin, (last.created_at, last.version)));
+            assert_eq!(origin, Some(("worker@a", seen)));
+        }
     }
 
     #[test]
@@ -430,8 +455,8 @@ mod tests {
             keep: BTreeSet::from(["fedcba9876543210".to_owned()]),
             ..CheckedKeys::default()
         };
-        let text = boxes("0123456789abcdef", "worker@a", None, &checked)
-            + &boxes("fedcba9876543210", "r2@b", None, &checked);
+        let text = boxes("0123456789abcdef", "worker@a", (None, None), &checked)
+            + &boxes("fedcba9876543210", "r2@b", (None, None), &checked);
         assert_eq!(CheckedKeys::read(&text), checked);
         let windows = text.replace('\n', "\r\n").replace("[x]", "[X]");
         assert_eq!(CheckedKeys::read(&windows), checked);
@@ -476,11 +501,22 @@ mod tests {
         let text = keep_box("worker a", "00ff", "worker@a")
             + &keep_box("older", "00ee", "")
             + "- [ ] keep b <!-- gc:keep:00dd r2@b -->\n- [x] delete <!-- gc:delete:00cc -->\n"
-            + "- [x] delete <!-- gc:delete:00bb -->\n- [ ] keep <!-- gc:keep:00bb r2@b 60 -->\n";
+            + "- [x] delete <!-- gc:delete:00bb -->\n- [ ] keep <!-- gc:keep:00bb r2@b 60 \
+               v00aa -->\n";
         let set = |all: &[&str]| all.iter().map(ToString::to_string).collect();
         let created_at = DateTime::from_timestamp(60, 0);
         let expected = CheckedBoxes {
-            delete: [("00bb".to_owned(), created_at), ("00cc".to_owned(), None)].into(),
+            delete: [
+                (
+                    "00bb".to_owned(),
+                    Approval {
+                        created_at,
+                        version: Some("00aa".to_owned()),
+                    },
+                ),
+                ("00cc".to_owned(), Approval::default()),
+            ]
+            .into(),
             keep: set(&["00ee", "00ff"]),
             origins_of_kept: set(&["", "worker@a"]),
         };
@@ -494,7 +530,7 @@ mod tests {
             text = text.replace("- [ ] keep everything", "- [x] keep everything");
         }
         for key in keys {
-            text += &boxes(key, "worker@a", None, &CheckedKeys::default());
+            text += &boxes(key, "worker@a", (None, None), &CheckedKeys::default());
         }
         text + "\n"
     }
@@ -515,8 +551,8 @@ mod tests {
         // A heading ends the group, and so do the boxes of another one.
         let text = text.replace("### x", "");
         assert_eq!(approved(&text), set(&["0001", "0002"]));
-        let plain =
-            "### Kept\n\n".to_owned() + &boxes("0004", "worker@a", None, &CheckedKeys::default());
+        let plain = "### Kept\n\n".to_owned()
+            + &boxes("0004", "worker@a", (None, None), &CheckedKeys::default());
         let text = section("00a1", true, false, &["0001"]) + &plain;
         assert_eq!(approved(&text), set(&["0001"]));
         // Without its own last box a resource is not listed.
@@ -566,7 +602,7 @@ mod tests {
 
     #[test]
     fn approvals_are_taken_out_of_a_text_alone_and_with_their_group() {
-        let alone = boxes("0004", "worker@a", None, &CheckedKeys::default());
+        let alone = boxes("0004", "worker@a", (None, None), &CheckedKeys::default());
         let alone = format!("### Kept\n\n{}", alone.replace("[ ]", "[x]"));
         let text = section("00a1", true, false, &["0001", "0002"]) + &alone;
         assert_eq!(with_approvals(&text, &set(&["0001", "0002", "0004"])), text);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::roots::{
-    ActionsRun, BranchEvidence, CheckedBoxes, ClosedSearch, Labels, Lifetime, LostLabels,
+    ActionsRun, Approval, BranchEvidence, CheckedBoxes, ClosedSearch, Labels, Lifetime, LostLabels,
     PullRequest, RepositoryRoots, Roots, RootsWanted, Searched, TrackingIssue,
 };
 pub use self::uses::{Addressed, Contradiction, Question, SourceUser, Users, Uses};

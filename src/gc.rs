@@ -14,6 +14,7 @@ pub mod verdict;
 
 pub use brakes::{Brake, brakes};
 pub use kind_graph::KindGraph;
+pub use listed::version;
 pub use mark::{Judgement, Marking, PolicyScope, mark};
 pub use outcome::Outcome;
 pub use plan::{Plan, by_hand, plan, plan_without};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::gc::plan::Step;
-use crate::gc::{Plan, box_key, plan};
+use crate::gc::{Plan, box_key, plan, version};
 use crate::model::Resource;
 use crate::survey::Findings;
 
@@ -20,9 +20,29 @@ pub enum Choice {
 /// What a sweep does of what people checked for deletion in the tracking issue,
 /// and of nothing else.
 pub(super) fn approved(findings: &Findings<'_>) -> Plan {
-    only(findings, |resource, key| {
-        findings.roots.is_checked_for_deletion(key, resource)
-    })
+    let roots = &findings.roots;
+    let is_approved = |resource: &Resource, key: &str| {
+        roots.was_checked_for_deletion(key)
+            && roots.is_checked_for_deletion(key, &version(resource), resource)
+    };
+    let mut plan = only(findings, is_approved);
+    if roots.gap().is_some() {
+        return plan;
+    }
+    let all = findings.inventory.resources.iter();
+    let all = all.zip(&findings.marking.judgements).enumerate();
+    for (index, (resource, judgement)) in all {
+        let key = box_key::of(&resource.identity());
+        let is_garbage = judgement.in_focus && judgement.verdict.is_deletable();
+        let was_checked = is_garbage && roots.was_checked_for_deletion(&key);
+        if was_checked && !is_approved(resource, &key) {
+            let why = "it is not what it was when its \"delete\" box was written; look at it, \
+                       and check the box again after the next report";
+            plan.deferred.push(index);
+            plan.waits.insert(index, why.to_owned());
+        }
+    }
+    plan
 }
 
 /// What a sweep does of the resources that are wanted, each given with its key,

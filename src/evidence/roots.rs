@@ -246,12 +246,21 @@ pub struct RepositoryRoots {
     pub evidence: Vec<Evidence>,
 }
 
+/// What the text of a tracking issue says of a resource that is checked "delete", as far
+/// as it does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Approval {
+    /// When it was created, in whole seconds.
+    pub created_at: Option<DateTime<Utc>>,
+    /// The digest of what it was when the text was written.
+    pub version: Option<String>,
+}
+
 /// The checked boxes of a tracking issue. Keys identify the resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckedBoxes {
-    /// What may be deleted, each with when it was created, in whole seconds, as
-    /// far as the text says so.
-    pub delete: BTreeMap<String, Option<DateTime<Utc>>>,
+    /// What may be deleted.
+    pub delete: BTreeMap<String, Approval>,
     /// What is to be kept.
     pub keep: BTreeSet<String>,
     /// Where that was listed; empty for what an older issue does not say it of.
@@ -322,21 +331,41 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Returns whether "delete" is checked for a resource, which has this key, in a
-    /// tracking issue. A resource that was created at another time is another one.
-    pub fn is_checked_for_deletion(&self, key: &str, resource: &Resource) -> bool {
-        let mut issues = self
-            .repositories
-            .values()
-            .filter_map(|one| one.issue.as_ref());
+    /// Returns whether "delete" is checked in a tracking issue for this key, whatever has
+    /// become of the resource since.
+    pub fn was_checked_for_deletion(&self, key: &str) -> bool {
+        let mut issues = self.issues();
+        issues.any(|issue| issue.checked.delete.contains_key(key))
+    }
+
+    fn issues(&self) -> impl Iterator<Item = &TrackingIssue> {
+        let repositories = self.repositories.values();
+        repositories.filter_map(|one| one.issue.as_ref())
+    }
+
+    /// Returns whether "delete" is checked for a resource, which has this key and is as
+    /// this digest says, in a tracking issue. A resource that was created at another time
+    /// is another one, and what was changed since is not what people approved.
+    pub fn is_checked_for_deletion(&self, key: &str, version: &str, resource: &Resource) -> bool {
+        let mut issues = self.issues();
         let created = resource.created_at.known().map(|at| at.timestamp());
-        issues.any(|issue| match (issue.checked.delete.get(key), created) {
-            (None, _) => false,
-            (Some(Some(at)), Some(created)) => at.timestamp() == created,
-            // The key distinguishes resources of one name only if they have ids or
-            // incarnations.
-            (Some(None), Some(_)) => resource.incarnation.is_some() || resource.id != resource.name,
-            (Some(_), None) => true,
+        issues.any(|issue| {
+            let Some(approval) = issue.checked.delete.get(key) else {
+                return false;
+            };
+            let is_same = match (approval.created_at, created) {
+                (Some(at), Some(created)) => at.timestamp() == created,
+                // The key distinguishes resources of one name only if they have ids or
+                // incarnations.
+                (None, Some(_)) => resource.incarnation.is_some() || resource.id != resource.name,
+                (_, None) => true,
+            };
+            // An earlier version of this program wrote no digest.
+            let is_unchanged = approval
+                .version
+                .as_deref()
+                .is_none_or(|seen| seen == version);
+            is_same && is_unchanged
         })
     }
 

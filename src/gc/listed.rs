@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Attribute, AttributeSort, Link, Reference, ReferenceKey, Resource};
+use crate::model::{Attribute, AttributeSort, Link, Reference, ReferenceKey, Resource, Time};
 
 /// Under this name stand the links of a resource.
 const LINKS: &str = "links";
 
 /// How many hexadecimal digits of a digest are kept.
 const DIGITS: usize = 16;
+
+/// The same of the digest of a whole resource, which the tracking issue has to hold.
+const VERSION_DIGITS: usize = 8;
 
 /// Returns the digest of each attribute, and one of all links, as the listing shows
 /// them. It is empty where the resource has a change time, which is more precise.
@@ -34,6 +37,21 @@ pub(super) fn listed(resource: &Resource) -> BTreeMap<Box<str>, Box<str>> {
         parts.insert(LINKS.into(), digest(&links));
     }
     parts
+}
+
+/// Returns a digest of a resource as it is, by which it is known again: its name, its
+/// times, and where it has no change time what the listing shows of it.
+pub fn version(resource: &Resource) -> String {
+    let time = |at: Time| at.known().map(|at| at.timestamp_micros().to_string());
+    let parts = [
+        resource.name.to_string(),
+        time(resource.created_at).unwrap_or_default(),
+        time(resource.changed_at).unwrap_or_default(),
+    ];
+    let listed = listed(resource).into_iter();
+    let listed = listed.map(|(key, digest)| format!("{key}={digest}"));
+    let whole = digest(&parts.into_iter().chain(listed).collect::<Vec<_>>());
+    whole[..VERSION_DIGITS].to_owned()
 }
 
 /// Returns what differs between two listings of a resource, if anything does.

@@ -13,7 +13,7 @@ use crate::evidence::{Evidence, Inventory, Listing, PullRequest, Roots};
 use crate::format::moment;
 use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, VerdictName, Wait};
-use crate::gc::{self, Brake, Marking, Plan, Verdict, box_key};
+use crate::gc::{self, Brake, Marking, Plan, Verdict, box_key, version};
 use crate::model::{Claim, KindRef, Link, Place, Resource};
 use crate::policy::{Coverage, Location, Policy, Rule};
 use crate::providers::{self, Addresses};
@@ -197,6 +197,7 @@ impl ReportInput<'_> {
                 .filter_map(|(matched_by, verdict)| self.other(matched_by, verdict))
                 .collect(),
             key: box_key::of(&identity),
+            version: version(resource),
             command,
             order: by_hand.order(index, resource.kind),
             dashboard: providers::dashboard(&identity),

@@ -51,6 +51,8 @@ pub struct Row {
     pub also_matched_as: Vec<OtherMatch>,
     /// Its key in the tracking issue.
     pub key: String,
+    /// The digest of what it is, which the tracking issue stores.
+    pub version: String,
     /// A command that deletes it by hand, with what has to go first.
     pub command: String,
     /// Its place in the order of deletion: users before what they use.

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::confirm::{LookupResult, look_up_once};
 use super::lane::Lane;
 use super::{Done, Sweep};
-use crate::gc::box_key;
 use crate::gc::outcome::{Recheck, is_undecided, recheck};
 use crate::gc::verdict::Verdict;
 use crate::gc::{Judgement, Outcome};
+use crate::gc::{box_key, version};
 use crate::model::{KindRef, Resource, ResourceId};
 use crate::policy::Action;
 use crate::survey::Findings;
@@ -162,7 +162,10 @@ impl Sweep<'_, '_> {
     /// no longer checked.
     fn is_cleared(&self, view: &Findings<'_>, id: &ResourceId) -> bool {
         let key = box_key::of(id);
-        let is_checked = |(resource, _)| view.roots.is_checked_for_deletion(&key, resource);
+        let is_checked = |(resource, _): (&Resource, _)| {
+            let version = version(resource);
+            view.roots.is_checked_for_deletion(&key, &version, resource)
+        };
         self.survey.approved && !view.find(id).is_some_and(is_checked)
     }
 

@@ -175,7 +175,7 @@ mod tests {
     fn text(remark: &str, delete: &[&str], keep: &[&str]) -> String {
         let checked = keys(delete, keep);
         let listed = ["0a", "0b", "0c", "0d"];
-        let listed = listed.map(|key| boxes(key, "worker@a", None, &checked));
+        let listed = listed.map(|key| boxes(key, "worker@a", (None, None), &checked));
         format!("{}{remark}\n", listed.concat())
     }
 

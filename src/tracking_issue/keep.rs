@@ -231,7 +231,12 @@ mod tests {
     fn the_box_that_a_resource_has_is_checked_and_cleared() {
         let one = [id("a")];
         let key = box_key::of(&one[0]);
-        let listed = crate::boxes::boxes(&key, "kv_namespace@a", None, &CheckedKeys::default());
+        let listed = crate::boxes::boxes(
+            &key,
+            "kv_namespace@a",
+            (None, None),
+            &CheckedKeys::default(),
+        );
         for end in ["\n", "\r\n"] {
             let text = format!("### #7\n\n- kv a\n{listed}end").replace('\n', end);
             let written = checked(&text, &one);

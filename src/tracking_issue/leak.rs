@@ -26,6 +26,8 @@ pub struct Leak {
     /// When it was created. Unknown for kept resources and in the text of an
     /// earlier version.
     pub created_at: Option<DateTime<Utc>>,
+    /// The digest of what it was. Unknown likewise.
+    pub version: Option<String>,
     /// Its lines as Markdown, without its boxes. Without its age too, if it is
     /// known when it was created.
     pub text: String,
@@ -59,6 +61,7 @@ impl Leak {
             key: row.key.clone(),
             origin: row.origin(),
             created_at: row.created_at,
+            version: Some(row.version.clone()),
             text,
         }
     }
@@ -69,6 +72,7 @@ impl Leak {
             key: row.key.clone(),
             origin: row.origin(),
             created_at: None,
+            version: None,
             text: format!("- {}\n", label_of(row)),
         }
     }
@@ -78,6 +82,7 @@ impl Leak {
     pub fn kept(&self) -> Self {
         Self {
             created_at: None,
+            version: None,
             text: format!("- {}\n", self.label()),
             ..self.clone()
         }
@@ -198,6 +203,7 @@ pub fn read(text: &str) -> Vec<FoundLeak> {
                 key: last.key.to_owned(),
                 origin: last.origin.to_owned(),
                 created_at: last.created_at,
+                version: last.version.map(str::to_owned),
                 text: std::mem::take(&mut leak),
             };
             leaks.push(FoundLeak {
@@ -243,13 +249,19 @@ mod tests {
                     key: "00ff".to_owned(),
                     origin: "worker@a".to_owned(),
                     created_at: Some(at("2026-04-01T00:00:09Z")),
+                    version: Some("00aa".to_owned()),
                     text: format!("- worker **{text}**: {why}\n{}", escape::code("rm \"a\"")),
                 };
                 assert_eq!(leak.label(), format!("worker **{text}**"));
                 let written = leak.with_age(at("2026-05-01T00:00:00Z"));
                 let begin = format!("- worker **{text}**, 29d old: {why}\n");
                 assert!(written.starts_with(&begin), "{written}");
-                let boxes = boxes("00ff", "worker@a", leak.created_at, &CheckedKeys::default());
+                let boxes = boxes(
+                    "00ff",
+                    "worker@a",
+                    (leak.created_at, leak.version.as_deref()),
+                    &CheckedKeys::default(),
+                );
                 let found = FoundLeak {
                     heading: Some("#7".to_owned()),
                     group: None,

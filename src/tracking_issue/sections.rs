@@ -72,7 +72,8 @@ impl ShownSection {
     }
 
     fn shown(&self, report: &Report, leak: &Leak) -> ShownLeak {
-        let boxes = boxes(&leak.key, &leak.origin, leak.created_at, &self.checked);
+        let seen = (leak.created_at, leak.version.as_deref());
+        let boxes = boxes(&leak.key, &leak.origin, seen, &self.checked);
         let draft = |leak: &Leak| Draft {
             text: leak.with_age(report.now) + &boxes,
             content: format!("{}{boxes}", leak.text),

@@ -16,7 +16,7 @@ use super::edits::{self, Edit, Writer};
 use super::leak::{self, Leak};
 use crate::boxes::{CheckedKeys, unchecked};
 use crate::gc::Outcome;
-use crate::report::Report;
+use crate::report::{Report, Row};
 
 /// Begin of the hidden block.
 pub(super) const BEGIN: &str = "<!-- preview-gc:history ";
@@ -193,18 +193,24 @@ impl PreviousIssue {
     }
 
     /// Returns the boxes that people checked, without approvals of resources that
-    /// were created again since: a name may be reused.
+    /// were changed or created again since: people approved what the text showed.
     pub fn checked_now(&self, report: &Report) -> CheckedKeys {
         let mut checked = self.checked.clone();
-        let created: BTreeMap<&str, _> = self
-            .leaks()
-            .filter_map(|leak| Some((leak.key.as_str(), leak.created_at?.timestamp())))
-            .collect();
+        let shown: BTreeMap<&str, &Leak> =
+            self.leaks().map(|leak| (leak.key.as_str(), leak)).collect();
+        let is_another = |leak: &Leak, row: &Row| {
+            let created = leak.created_at.zip(row.created_at);
+            let is_new = created.is_some_and(|(then, now)| then.timestamp() != now.timestamp());
+            // An earlier version of this program wrote no digest.
+            is_new
+                || leak
+                    .version
+                    .as_ref()
+                    .is_some_and(|version| *version != row.version)
+        };
         for row in &report.resources {
-            let before = created.get(row.key.as_str());
-            if let (Some(before), Some(now)) = (before, row.created_at)
-                && *before != now.timestamp()
-            {
+            let before = shown.get(row.key.as_str());
+            if before.is_some_and(|before| is_another(before, row)) {
                 checked.delete.remove(&row.key);
                 // The box of its group is no longer about all of it, either.
                 for keys in checked.groups.values_mut() {

@@ -53,6 +53,7 @@ fn row(kind: &str, name: &str, verdict: VerdictName, number: Option<u32>) -> Row
         references: Vec::new(),
         unbinds: Vec::new(),
         blocked: None,
+        version: String::new(),
         pull_request: of.map(|number| PullRequestLine {
             repository,
             number,

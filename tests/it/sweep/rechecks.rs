@@ -31,6 +31,7 @@ async fn boxes_are_reread_before_each_deletion() {
             }
         })
         .await;
+    let versions = stage.versions.lock().unwrap().clone();
     let text = |delete: &[&str], keep: &[&str]| {
         let set = |names: &[&str]| names.iter().map(|name| keys[*name].clone()).collect();
         let checked = CheckedKeys {
@@ -38,9 +39,10 @@ async fn boxes_are_reread_before_each_deletion() {
             keep: set(keep),
             ..CheckedKeys::default()
         };
-        let boxes = keys
-            .values()
-            .map(|key| boxes(key, "worker@a", None, &checked));
+        let boxes = keys.values().map(|key| {
+            let version = versions.get(key).map(|version| &**version);
+            boxes(key, "worker@a", (None, version), &checked)
+        });
         format!("{MARKER}\n{}", boxes.collect::<String>())
     };
     stage.approved = true;

@@ -90,6 +90,8 @@ pub(super) struct Stage {
     /// Whether a person is asked, once the plan is made.
     pub(super) asks: bool,
     pub(super) wire: Arc<Mutex<Wire>>,
+    /// The digests of what the last audit showed, by key.
+    pub(super) versions: Mutex<BTreeMap<String, String>>,
 }
 
 /// Writes progress events to the transcript.
@@ -166,6 +168,7 @@ impl Stage {
             approved: false,
             asks: false,
             wire: Arc::default(),
+            versions: Mutex::default(),
         }
     }
 
@@ -284,6 +287,10 @@ impl Stage {
             Choice::All
         };
         let mut audit = collector.audit(&audit_scope, listed, choice).await;
+        let rows = audit.report.resources.iter();
+        *self.versions.lock().unwrap() = rows
+            .map(|row| (row.key.clone(), row.version.clone()))
+            .collect();
         let mut plan_file = audit.plan_file();
         planned(&mut plan_file);
         audit.survey.agreed_at = self.asks.then(|| clock.now());

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
+use super::releases::{body, check, path_of_the_record, save};
 use super::{
-    NOW, POLICY, Stage, branch, many, outcomes, reason, record, resources, restored,
+    CACHE, HOST, NOW, POLICY, Stage, branch, many, outcomes, reason, record, resources, restored,
     shop_worker, with_hosts, worker, world,
 };
 use crate::support::report;
@@ -269,6 +270,84 @@ fn a_plan_file_whose_group_is_cut_is_not_green() {
         "{swept}"
     );
     assert_eq!(stage.writes(), []);
+}
+
+/// Somebody changes the comment of a record.
+fn change_the_record(stage: &Stage) {
+    let path = path_of_the_record(stage);
+    let change = json!({"comment": "used by the demo"}).to_string();
+    let answer = stage.server.request("PATCH", &path, &change);
+    assert!(answer.contains("\"success\":true"), "{answer}");
+}
+
+/// Renames a namespace, which has no change time, and back or to another name.
+fn rename_the_namespace(stage: &Stage, name: &str) {
+    let environment = stage.server.environment.iter();
+    let mut environment = environment.filter(|(name, _)| name == "CLOUDFLARE_ACCOUNT_ID");
+    let account = &environment.next().unwrap().1;
+    let base = format!("client/v4/accounts/{account}/storage/kv/namespaces");
+    let listed: Value = serde_json::from_str(&stage.server.request("GET", &base, "")).unwrap();
+    let all = listed["result"].as_array().unwrap().iter();
+    let one = all.clone().find(|one| one["title"] == CACHE).unwrap();
+    let path = format!("{base}/{}", one["id"].as_str().unwrap());
+    let answer = stage
+        .server
+        .request("PUT", &path, &json!({"title": name}).to_string());
+    assert!(answer.contains("\"success\":true"), "{answer}");
+}
+
+/// A person approves what the issue shows, and not what becomes of it afterwards.
+#[test]
+fn an_approval_does_not_outlive_a_change_of_what_was_approved() {
+    let stage = Stage::new(&world(&resources()), POLICY);
+    let (reported, code) = stage.run(&["report"]);
+    assert_eq!(code, 0, "{reported}");
+    check(&stage, "delete", HOST);
+    check(&stage, "delete", "pr-1-child");
+    change_the_record(&stage);
+    // The grace since the change is over.
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "48h"}"#);
+    let later = ["--now", "2026-05-03T00:00:00Z"];
+    let approved = [&["sweep", "--yes", "--approved"], &later[..]].concat();
+    let (swept, code) = stage.run(&approved);
+    assert_eq!(code, 0, "{swept}");
+    assert!(stage.has(HOST), "{swept}");
+    assert!(
+        !stage.has("pr-1-child"),
+        "what did not change goes: {swept}"
+    );
+    let why = reason(&swept, HOST);
+    assert_eq!(outcomes(&swept)[HOST], "deferred", "{why}");
+    assert!(why.contains("check the box again"), "{why}");
+    // The next report clears the box, and a box that is checked then counts.
+    stage.run(&[&["report"], &later[..]].concat());
+    let (swept, _) = stage.run(&approved);
+    assert!(stage.has(HOST), "{swept}");
+    assert!(!body(&stage).1.contains("[x] delete"), "{}", body(&stage).1);
+    check(&stage, "delete", HOST);
+    let (swept, code) = stage.run(&approved);
+    assert_eq!((code, &*outcomes(&swept)[HOST]), (0, "deleted"), "{swept}");
+}
+
+/// So it is with the box of a group, and with a kind that has no change time.
+#[test]
+fn the_approval_of_a_group_does_not_outlive_a_change_of_one_of_it() {
+    let other = "app-pr-1-store";
+    let stage = Stage::new(&world(&resources()), POLICY);
+    stage.run(&["report"]);
+    let (_, text) = body(&stage);
+    let at = text.find("[ ] delete everything of").unwrap();
+    save(&stage, &format!("{}[x]{}", &text[..at], &text[at + 3..]));
+    rename_the_namespace(&stage, other);
+    let (swept, _) = stage.run(&["sweep", "--yes", "--approved"]);
+    assert!(stage.has(other), "{swept}");
+    assert_eq!(outcomes(&swept)[other], "deferred", "{swept}");
+    assert!(
+        !stage.has("app-pr-1") && !stage.has("pr-1-child"),
+        "{swept}"
+    );
 }
 
 /// What is gone, or is spared, takes no place of a run.

@@ -287,7 +287,7 @@ fn a_release_removes_only_the_mark_that_the_restore_wrote() {
 }
 
 /// The path of the only DNS record of the host.
-fn path_of_the_record(stage: &Stage) -> String {
+pub(super) fn path_of_the_record(stage: &Stage) -> String {
     let state = stage.server.control("GET", "state", "");
     let all = state["resources"].as_array().unwrap();
     let record = all.iter().find(|one| one["name"] == HOST).unwrap();
@@ -365,14 +365,14 @@ fn a_release_is_about_the_issue_in_which_the_box_was_checked() {
 }
 
 /// The text of the tracking issue.
-fn body(stage: &Stage) -> (Value, String) {
+pub(super) fn body(stage: &Stage) -> (Value, String) {
     let issues = "github/repos/acme/shop/issues?state=all";
     let listed: Value = serde_json::from_str(&stage.server.request("GET", issues, "")).unwrap();
     let text = listed[0]["body"].as_str().unwrap().to_owned();
     (listed[0]["number"].clone(), text)
 }
 
-fn save(stage: &Stage, text: &str) {
+pub(super) fn save(stage: &Stage, text: &str) {
     let (number, _) = body(stage);
     let path = format!("github/repos/acme/shop/issues/{number}");
     let change = json!({"body": text});
@@ -389,7 +389,7 @@ fn with_box(text: &str, what: &str, name: &str) -> String {
 }
 
 /// Checks a box as a person does.
-fn check(stage: &Stage, what: &str, name: &str) {
+pub(super) fn check(stage: &Stage, what: &str, name: &str) {
     save(stage, &with_box(&body(stage).1, what, name));
 }
 
