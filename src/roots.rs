@@ -107,7 +107,7 @@ fn note_branches(
             notes.note("pull_requests.open", SourceEvidence::from(&listed));
             needs_proof |= listed.items.is_empty();
             seen = listed.seen;
-            notes.roots.pull_requests.extend(listed.items);
+            notes.add(listed.items);
         }
         Some(Err(error)) => notes.fail("pull_requests.open", &error),
         None => {}
@@ -220,6 +220,28 @@ pub async fn ended<F: Forge>(
         let answers = forge.lost_labels(repository, &lost).await;
         notes.lost_labels(answers);
     }
+}
+
+/// Lists the open pull requests once more, after the closed ones were searched for
+/// slugs. One that is opened again between the first list and that search is in neither
+/// of them, and by this list it is alive.
+pub async fn reopened<F: Forge>(
+    forge: &F,
+    repository: &Repository,
+    roots: &mut RepositoryRoots,
+    observer: &dyn Observer,
+) {
+    if roots.gap.is_some() {
+        return;
+    }
+    let open = forge.open(repository).await;
+    let mut notes = Notes {
+        api: F::API,
+        repository,
+        roots,
+        observer,
+    };
+    note_branches(&mut notes, Some(open), None);
 }
 
 /// Returns the open pull requests that do not have a label which a rule asks about.

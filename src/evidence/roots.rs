@@ -323,6 +323,13 @@ pub struct ClosedSearch {
     pub slugs_undated: bool,
 }
 
+impl ClosedSearch {
+    /// Whether closed pull requests are listed, because slugs name no branch to ask for.
+    pub fn is_for_slugs(&self) -> bool {
+        self.slugs_since.is_some() || self.slugs_undated
+    }
+}
+
 /// What keeps resources alive.
 #[derive(Debug, Clone, Default)]
 pub struct Roots {

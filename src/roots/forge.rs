@@ -189,7 +189,7 @@ const UNDATED: usize = 1_000;
 impl Horizon {
     /// Returns `None` if no slug has to be searched for.
     pub(super) fn of(closed_search: &ClosedSearch) -> Option<Self> {
-        (closed_search.slugs_since.is_some() || closed_search.slugs_undated).then_some(Self {
+        closed_search.is_for_slugs().then_some(Self {
             since: closed_search.slugs_since,
             count: if closed_search.slugs_undated {
                 UNDATED

@@ -7,7 +7,7 @@ use super::forge::{
     BranchBatch, Closed, CompleteList, FoundPullRequests, IssueSearch, LabelsLost, Unanswered,
 };
 use crate::evidence::{ActionsRun, Evidence, PullRequest, RepositoryRoots, Searched};
-use crate::model::{Api, Repository, RunId};
+use crate::model::{Api, PullRequestNumber, Repository, RunId};
 use crate::progress::{Observer, ProgressEvent};
 
 /// The result of a request, for the evidence.
@@ -113,7 +113,19 @@ impl Notes<'_> {
             gap: answers.values().find_map(why),
         };
         self.note("pull_requests.by_number", noted);
-        self.roots.pull_requests.extend(answers);
+        self.add(answers);
+    }
+
+    /// Adds pull requests. Answers that arrive together may have been given at different
+    /// times, so one that any of them shows open stays open.
+    pub(super) fn add(&mut self, answers: BTreeMap<PullRequestNumber, PullRequest>) {
+        for (number, answer) in answers {
+            let known = self.roots.pull_requests.get(&number);
+            let is_open = matches!(known, Some(PullRequest::Open { .. }));
+            if !is_open || matches!(answer, PullRequest::Open { .. }) {
+                self.roots.pull_requests.insert(number, answer);
+            }
+        }
     }
 
     /// Adds when pull requests lost labels.
@@ -148,7 +160,7 @@ impl Notes<'_> {
                 let asked = &mut self.roots.heads.asked;
                 asked.insert(branch.clone(), answered.clone());
             }
-            self.roots.pull_requests.extend(answer.unwrap_or_default());
+            self.add(answer.unwrap_or_default());
         }
         noted.total = Some(count as u64);
         self.note("pull_requests.by_branch", noted);
@@ -163,7 +175,7 @@ impl Notes<'_> {
                     items: closed.pull_requests.len(),
                     ..SourceEvidence::default()
                 };
-                self.roots.pull_requests.extend(closed.pull_requests);
+                self.add(closed.pull_requests);
                 self.roots.heads.searched = closed.searched;
                 noted
             }

@@ -88,6 +88,10 @@ impl Survey<'_> {
                     )
                     .await;
                 }
+                // An audit deletes nothing, so only a re-read needs the second list.
+                if !list_open && closed_search.is_for_slugs() {
+                    roots::reopened(github, repository, roots, self.observer).await;
+                }
             }
         });
         join_all(ended).await;

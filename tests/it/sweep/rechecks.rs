@@ -455,3 +455,58 @@ async fn deployment_is_spared_with_its_environment() {
         .await;
     insta::assert_snapshot!(deeds(&text));
 }
+
+/// Which of these Workers a sweep deletes, if #1 is opened again as its `at`-th request
+/// leaves, with the place of the last question about roots before the first deletion; none
+/// if it sends fewer requests.
+async fn reopened_at(rule: &str, name: &str, at: usize) -> Option<(bool, usize)> {
+    let slug = "[slug.s]\ncase = \"lower\"\n";
+    let policy = format!(
+        "{slug}[[rule]]\nid = \"workers\"\nkind = \"worker\"\nname = \"{rule}\"\n\
+         dead-when = \"closed\"\n"
+    );
+    let living = name.replace('1', "2");
+    let workers = [worker(name, &[]), worker(&living, &[])];
+    let stage = Stage::with(&workers, &policy, Options::default());
+    let sandbox = stage.sandbox.clone();
+    // Requests so far, the last one about roots, and the first deletion.
+    let counted = std::sync::Arc::new(std::sync::Mutex::new((0, 0, 0)));
+    let counts = std::sync::Arc::clone(&counted);
+    stage.meanwhile(move |request| {
+        let mut counts = counts.lock().unwrap();
+        counts.0 += 1;
+        if counts.0 == at {
+            let open = json!({"state": "open"});
+            control(&sandbox, Method::POST, "pull_requests/1", &open);
+        }
+        if request.starts_with("DELETE") && counts.2 == 0 {
+            counts.2 = counts.0;
+        }
+        if request.contains("graphql") && counts.2 == 0 {
+            counts.1 = counts.0;
+        }
+    });
+    let (_, text) = stage.sweep(|_| {}).await;
+    assert!(stage.has(&living), "{text}");
+    let (sent, asked, _) = *counted.lock().unwrap();
+    (at <= sent).then(|| (!stage.has(name), asked))
+}
+
+/// One answer may show the open pull requests and another the closed ones: a pull request
+/// that is opened again between the two is in neither, or only in the second.
+#[tokio::test(start_paused = true)]
+async fn a_pull_request_that_is_reopened_between_two_questions_keeps() {
+    for (rule, name) in [
+        ("app-pr-{pr}", "app-pr-1"),
+        ("app-{branch}", "app-b1"),
+        ("app-{slug:s}", "app-b1"),
+        ("app-{pr}-{slug:s}", "app-1-b1"),
+    ] {
+        let mut at = 1;
+        while let Some((deleted, asked)) = reopened_at(rule, name, at).await {
+            assert!(!deleted || at > asked, "{rule}: request {at} of {asked}");
+            at += 1;
+        }
+        assert!(at > 3, "{rule}");
+    }
+}
