@@ -4,6 +4,8 @@
 //! The boxes of a group stand above its resources. One that is checked is about
 //! those that the same text lists below it, and never about what is found later.
 
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -37,14 +39,20 @@ pub struct GroupBox<'a> {
     pub keeps: bool,
     /// Whether it is checked.
     pub checked: bool,
+    /// How many resources it says that it is about, if it says so.
+    pub count: Option<usize>,
 }
 
 impl<'a> GroupBox<'a> {
     /// Reads a line that is one. Like those of resources, a box keeps however the list
     /// is written, and one that approves has to look as it was written.
     pub fn read(line: &'a str) -> Option<Self> {
-        let (_, comment) = list_item(line)?.split_once("<!-- gc:")?;
+        let (words, comment) = list_item(line)?.split_once("<!-- gc:")?;
         let (what, rest) = comment.split_once(':')?;
+        let count = words.rsplit_once('(').and_then(|(_, rest)| {
+            let (count, _) = rest.split_once(' ')?;
+            count.parse().ok()
+        });
         let keeps = match what {
             "delete-all" => false,
             "keep-all" => true,
@@ -55,6 +63,7 @@ impl<'a> GroupBox<'a> {
             group: &rest[..end.unwrap_or(rest.len())],
             keeps,
             checked: after_check(line).is_some() && (keeps || is_as_written(line)),
+            count,
         })
     }
 }
@@ -199,8 +208,10 @@ pub struct LastBox<'a> {
 impl<'a> LastBox<'a> {
     /// Reads a line that is one.
     pub fn read(line: &'a str) -> Option<Self> {
-        let (_, rest) = list_item(line)?.split_once("] keep")?;
-        let (what, rest) = rest.split_once("<!-- gc:keep:")?;
+        let (words, rest) = list_item(line)?.split_once("<!-- gc:keep:")?;
+        let (_, what) = words.split_once(']')?;
+        let what = what.trim();
+        let what = what.strip_prefix("keep").unwrap_or(what);
         let (comment, _) = rest.split_once("-->")?;
         let (key, origin) = comment
             .trim()
@@ -240,9 +251,13 @@ fn list_item(line: &str) -> Option<&str> {
     (text.len() < rest.len() && text.starts_with('[')).then_some(text)
 }
 
-/// Whether a checked box looks as it was written, or as GitHub changes it.
+/// Whether a checked box looks as it was written, or as GitHub changes it. One that is
+/// indented further may be code.
 fn is_as_written(line: &str) -> bool {
-    let line = line.trim_start();
+    let (indent, line) = line.split_at(line.len() - line.trim_start().len());
+    if indent.len() > 3 || indent.contains('\t') {
+        return false;
+    }
     let marks = ["- [x]", "- [X]", "* [x]"];
     marks.iter().any(|mark| line.starts_with(mark))
 }
@@ -252,6 +267,73 @@ fn after_check(line: &str) -> Option<&str> {
     let item = list_item(line)?;
     item.strip_prefix("[x]")
         .or_else(|| item.strip_prefix("[X]"))
+}
+
+/// Returns what the box of one resource is for, and its key, if a line has such a box.
+fn single_box(line: &str) -> Option<(&str, String)> {
+    let (_, comment) = list_item(line)?.split_once("<!-- gc:")?;
+    let (what, key) = comment.split_once(':')?;
+    Some((what, hex(key)))
+}
+
+/// The group whose resources a text lists, and which of its boxes are checked.
+#[derive(Debug, Clone, Copy)]
+struct OpenGroup<'a> {
+    id: &'a str,
+    deletes: bool,
+    keeps: bool,
+}
+
+impl<'a> OpenGroup<'a> {
+    fn of(id: &'a str) -> Self {
+        Self {
+            id,
+            deletes: false,
+            keeps: false,
+        }
+    }
+}
+
+/// What contradicts approvals: people may copy and move parts of the text.
+#[derive(Debug, Default)]
+struct Unapproved {
+    /// Resources with a box "delete" that is not checked.
+    cleared: BTreeSet<String>,
+    /// Resources that are also listed where no box of a group approves them.
+    elsewhere: BTreeSet<String>,
+    /// Groups, each with how many resources its box is about; none where it stands also
+    /// unchecked, or does not say that.
+    groups: BTreeMap<String, Option<usize>>,
+}
+
+impl Unapproved {
+    /// Notes a box that deletes a group.
+    fn note_group(&mut self, found: &GroupBox<'_>, approves: bool) {
+        let count = found.count.filter(|_| approves);
+        let known = self.groups.entry(found.group.to_owned()).or_insert(count);
+        *known = (*known).min(count);
+    }
+
+    /// Notes where a resource is listed.
+    fn note_listed(&mut self, key: &str, is_approved: bool) {
+        if !is_approved {
+            self.elsewhere.insert(key.to_owned());
+        }
+    }
+
+    /// Drops what is contradicted.
+    fn retain(&self, checked: &mut CheckedKeys) {
+        checked.delete.retain(|key| !self.cleared.contains(key));
+        for (group, keys) in &mut checked.groups {
+            keys.retain(|key| !self.elsewhere.contains(key));
+            let count = self.groups.get(group).copied().flatten();
+            // Below a heading that was removed stands what the box is not about.
+            if count.is_none_or(|count| keys.len() > count) {
+                keys.clear();
+            }
+        }
+        checked.groups.retain(|_, keys| !keys.is_empty());
+    }
 }
 
 /// Returns the key at the beginning of a text.
@@ -279,55 +361,64 @@ impl CheckedKeys {
     }
 
     /// Reads the boxes of an issue's text, whatever else people wrote there. A box
-    /// keeps however the list is written. One that approves has to look as it was
-    /// written, or as GitHub changes it.
+    /// keeps however the list is written, and wherever it stands. One that approves has
+    /// to look as it was written, or as GitHub changes it, outside of code and comments;
+    /// where the same box stands twice, all have to approve.
     pub fn read(text: &str) -> Self {
         let mut checked = Self::default();
-        // The group whose resources are listed here, and which of its boxes are
-        // checked: to delete, and to keep.
-        let mut group: Option<(&str, bool, bool)> = None;
-        for line in text.lines() {
-            if line.trim_start().starts_with('#') {
-                group = None;
+        let mut unapproved = Unapproved::default();
+        // The group whose resources are listed here.
+        let mut group: Option<OpenGroup<'_>> = None;
+        for (line, is_shown) in shown::lines(text) {
+            let heading = line.trim_start().starts_with('#');
+            if heading && let Some(group) = &mut group {
+                group.deletes = false;
+                // People may write headings of their own.
+                group.keeps &= !line.starts_with("### ");
             }
             if let Some(found) = GroupBox::read(line) {
-                let (delete, keep) = match group {
-                    Some((id, delete, keep)) if id == found.group => (delete, keep),
-                    _ => (false, false),
-                };
-                group = Some(if found.keeps {
-                    (found.group, delete, keep || found.checked)
+                let mut open = group
+                    .filter(|open| open.id == found.group)
+                    .unwrap_or_else(|| OpenGroup::of(found.group));
+                if found.keeps {
+                    open.keeps |= found.checked;
                 } else {
-                    (found.group, found.checked, keep)
-                });
+                    open.deletes = found.checked && is_shown;
+                    unapproved.note_group(&found, open.deletes);
+                }
+                group = Some(open);
                 continue;
             }
-            if let (Some((id, delete, keep)), Some(last)) = (group, LastBox::read(line)) {
+            if let Some(last) = LastBox::read(line) {
                 let key: String = hex(last.key);
-                if delete {
-                    let keys = checked.groups.entry(id.to_owned()).or_default();
+                let approving = group.filter(|group| group.deletes && is_shown);
+                unapproved.note_listed(&key, approving.is_some());
+                if let Some(group) = approving {
+                    let keys = checked.groups.entry(group.id.to_owned()).or_default();
                     keys.insert(key.clone());
                 }
-                if keep {
+                if group.is_some_and(|group| group.keeps) {
                     checked.keep.insert(key);
                 }
             }
-            let Some(rest) = after_check(line) else {
+            let Some((what, key)) = single_box(line) else {
                 continue;
             };
-            let Some((_, comment)) = rest.split_once("<!-- gc:") else {
-                continue;
-            };
-            let Some((what, key)) = comment.split_once(':') else {
-                continue;
-            };
-            let key = hex(key);
+            let is_checked = after_check(line).is_some();
             match what {
-                "delete" if is_as_written(line) => checked.delete.insert(key),
-                "keep" => checked.keep.insert(key),
-                _ => false,
-            };
+                "delete" if is_checked && is_shown && is_as_written(line) => {
+                    checked.delete.insert(key);
+                }
+                "delete" if !is_checked => {
+                    unapproved.cleared.insert(key);
+                }
+                "keep" if is_checked => {
+                    checked.keep.insert(key);
+                }
+                _ => {}
+            }
         }
+        unapproved.retain(&mut checked);
         checked
     }
 
@@ -338,8 +429,15 @@ impl CheckedKeys {
         let boxes_of_text = Self::read(text);
         let mut delete = boxes_of_text.approved();
         let keep = boxes_of_text.keep;
-        delete.retain(|key| !keep.contains(key));
         let boxes = || text.lines().filter_map(LastBox::read);
+        let mut times: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
+        for last in boxes() {
+            let seen = (last.created_at, last.version);
+            times.entry(last.key).or_default().insert(seen);
+        }
+        // Of two resources with one name, it is unknown which one was approved.
+        let is_one = |key: &str| times.get(key).is_none_or(|times| times.len() == 1);
+        delete.retain(|key| !keep.contains(key) && is_one(key));
         let kept = boxes().filter(|one| keep.contains(one.key));
         let origins_of_kept = kept.map(|one| one.origin.to_owned()).collect();
         // Both boxes of a resource stand together.
@@ -480,6 +578,9 @@ mod tests {
             ("-\t[x]", true, false),
             ("> - [x]", true, false),
             ("- [ ]", false, false),
+            ("   - [x]", true, true),
+            ("    - [x]", true, false),
+            ("\t- [x]", true, false),
             ("-[x]", false, false),
             ("[x]", false, false),
             ("1 [x]", false, false),
@@ -521,6 +622,68 @@ mod tests {
             origins_of_kept: set(&["", "worker@a"]),
         };
         assert_eq!(CheckedKeys::with_origins(&text), expected);
+    }
+
+    #[test]
+    fn a_box_in_code_or_in_a_comment_keeps_and_does_not_approve() {
+        let both = "- [x] delete <!-- gc:delete:00ff -->\n- [x] keep <!-- gc:keep:00ee r2@b -->\n";
+        for (before, after) in [
+            ("```\n", "```\n"),
+            ("  ```md\n", "  ```\n"),
+            ("~~~\n", ""),
+            ("<!--\n", "-->\n"),
+            ("<pre>\n\n", "</pre>\n"),
+            ("> ```\n> ", "> ```\n"),
+        ] {
+            let text = format!("{before}{both}{after}");
+            let checked = CheckedKeys::with_origins(&text);
+            assert_eq!(checked.keep, set(&["00ee"]), "{text}");
+            assert_eq!(checked.delete, BTreeMap::new(), "{text}");
+        }
+        // What is written behind it counts again.
+        let text = format!("```\nx\n```\n{both}");
+        assert_eq!(approved(&text), set(&["00ff"]));
+        let whole = section("00a1", true, false, &["0001"]);
+        assert_eq!(approved(&format!("```\n{whole}```\n")), set(&[]));
+    }
+
+    #[test]
+    fn the_same_box_twice_approves_only_if_both_do_and_keeps_if_one_does() {
+        let delete = |mark: &str| format!("- [{mark}] delete <!-- gc:delete:00ff -->\n");
+        let keep =
+            |mark: &str, at: &str| format!("- [{mark}] keep <!-- gc:keep:00ff r2@b{at} -->\n");
+        assert_eq!(approved(&(delete("x") + &delete("X"))), set(&["00ff"]));
+        assert_eq!(approved(&(delete("x") + &delete(" "))), set(&[]));
+        assert_eq!(approved(&(delete(" ") + &delete("x"))), set(&[]));
+        let twice = keep(" ", "") + &keep("x", "");
+        assert_eq!(CheckedKeys::read(&twice).keep, set(&["00ff"]));
+        let copied = delete("x") + &keep(" ", " 60") + &keep(" ", " 70");
+        assert_eq!(approved(&copied), set(&[]));
+        let whole = |mark| section("00a1", mark, false, &["0001", "0002"]);
+        assert_eq!(
+            approved(&(whole(true) + &whole(true))),
+            set(&["0001", "0002"])
+        );
+        assert_eq!(approved(&(whole(true) + &whole(false))), set(&[]));
+        assert_eq!(approved(&(whole(false) + &whole(true))), set(&[]));
+        // Listed a second time where nobody approved it.
+        let moved = whole(true) + &section("00a2", false, false, &["0002"]);
+        assert_eq!(approved(&moved), set(&["0001"]));
+    }
+
+    #[test]
+    fn a_heading_that_people_removed_or_wrote_neither_approves_nor_stops_keeping() {
+        let next = boxes("0003", "worker@a", (None, None), &CheckedKeys::default());
+        let joined = section("00a1", true, false, &["0001", "0002"]) + &next;
+        assert_eq!(approved(&joined), set(&[]));
+        let kept = section("00a1", false, true, &["0001"]) + "# mine\n\n" + &next;
+        assert_eq!(CheckedKeys::read(&kept).keep, set(&["0001", "0003"]));
+        let split = section("00a1", true, false, &["0001"]) + "# mine\n\n" + &next;
+        assert_eq!(approved(&split), set(&["0001"]));
+        let reworded = "- [x] please keep it <!-- gc:keep:00ff r2@b -->\n";
+        let found = CheckedKeys::with_origins(reworded);
+        assert_eq!(found.origins_of_kept, set(&["r2@b"]));
+        assert_eq!(LastBox::read(reworded).unwrap().what, "please keep it");
     }
 
     /// A section with these boxes of its group, and these resources.

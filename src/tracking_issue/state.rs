@@ -15,7 +15,7 @@ use super::KEPT_HEADING;
 use super::edits::{self, Edit, Writer};
 use super::leak::{self, Leak};
 use crate::boxes::{CheckedKeys, unchecked};
-use crate::gc::Outcome;
+use crate::gc::{Outcome, Verdict};
 use crate::report::{Report, Row};
 
 /// Begin of the hidden block.
@@ -276,12 +276,22 @@ impl PreviousIssue {
     }
 
     /// Returns resources that this run does not cover, with their headings: their
-    /// listing was not read, or was incomplete.
+    /// listing was not read, or was incomplete. So is one that a person approved and of
+    /// which such a run does not know whether it is garbage: its approval waits.
     pub fn beyond<'a>(
         &'a self,
         report: &'a Report,
     ) -> impl Iterator<Item = (&'a str, Option<&'a str>, &'a Leak)> {
-        let seen: BTreeSet<&str> = report.resources.iter().map(|row| &*row.key).collect();
+        let checked = self.checked_now(report);
+        let mut approved = checked.approved();
+        approved.retain(|key| !checked.keep.contains(key));
+        let rows = report.resources.iter();
+        let seen: BTreeSet<&str> = rows.clone().map(|row| &*row.key).collect();
+        let waiting = rows.filter(|row| {
+            let is_unknown = matches!(row.verdict, Verdict::Unknown(_));
+            !report.complete && is_unknown && approved.contains(&row.key)
+        });
+        let waiting: BTreeSet<&str> = waiting.map(|row| &*row.key).collect();
         let gone = |leak: &Leak| report.focus.is_none() && report.listed.contains(&leak.origin);
         let sections = self.sections.iter();
         let shown = sections.flat_map(|section| {
@@ -289,9 +299,10 @@ impl PreviousIssue {
             leaks.map(|leak| (section.heading.as_str(), section.group.as_deref(), leak))
         });
         let kept = self.kept.iter().map(|leak| (KEPT_HEADING, None, leak));
-        shown
-            .chain(kept)
-            .filter(move |(_, _, leak)| !gone(leak) && !seen.contains(&*leak.key))
+        shown.chain(kept).filter(move |(_, _, leak)| {
+            let key = &*leak.key;
+            waiting.contains(key) || (!gone(leak) && !seen.contains(key))
+        })
     }
 }
 

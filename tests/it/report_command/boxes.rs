@@ -212,6 +212,53 @@ fn the_boxes_of_a_pull_request_outlive_a_run_that_cannot_list_it() {
     assert!(!stage.has("app-pr-1-a") && !stage.has("app-pr-1-b") && stage.has("app-pr-2"));
 }
 
+/// A run that cannot see what uses a resource does not know whether it is garbage, and
+/// that takes nobody's consent back. That it is alive does.
+#[test]
+fn an_approval_waits_while_a_run_cannot_judge_its_resource() {
+    let stage = Stage::new(&[namespace("app-pr-1-a"), worker("app-pr-2")]);
+    stage.report();
+    stage.set_box("delete", "app-pr-1-a", true);
+    let blind = json!([{"on": "cloudflare.worker", "fault": {"status": 403}}]);
+    stage.server.plant(&blind);
+    for _ in 0..2 {
+        assert_eq!(stage.run(&["report"]).status.code(), Some(3));
+        let body = stage.body();
+        assert_eq!(stage.checked(), ["delete at the next sweep"], "{body}");
+        assert_eq!(
+            body.matches("kv\\_namespace **app-pr-1-a**").count(),
+            1,
+            "{body}"
+        );
+    }
+    let output = stage.run(&["sweep", "--approved", "--yes"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stage.has("app-pr-1-a"));
+    stage.server.plant(&json!([]));
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(!stage.has("app-pr-1-a") && stage.has("app-pr-2"));
+}
+
+#[test]
+fn an_approval_ends_where_a_complete_run_finds_no_garbage() {
+    let stage = Stage::new(&[namespace("app-pr-1-a"), worker("app-pr-2")]);
+    stage.report();
+    stage.set_box("delete", "app-pr-1-a", true);
+    let reopen = |state| {
+        let door = json!({ "state": state }).to_string();
+        stage.server.control("POST", "pull_requests/1", &door);
+    };
+    reopen("open");
+    stage.report();
+    assert!(stage.checked().is_empty(), "{}", stage.body());
+    reopen("closed");
+    stage
+        .server
+        .control("POST", "clock", r#"{"advance": "25h"}"#);
+    stage.run(&["sweep", "--approved", "--yes"]);
+    assert!(stage.has("app-pr-1-a"));
+}
+
 /// The text of an issue as version 0.1.0 wrote it before groups had boxes.
 const EARLIER: &str = include_str!("../../support/earlier-issue.md");
 
