@@ -76,6 +76,9 @@ pub struct Report {
     pub unused_rules: Vec<RuleAt>,
     /// `protect` entries that cover nothing that exists.
     pub unused_protects: Vec<Location>,
+    /// `protect` entries that cover nothing of what was listed, and may be about
+    /// something else.
+    pub idle_protects: Vec<Location>,
     /// Names in files of `protect` entries that nothing has, each with its place.
     pub unused_names: Vec<String>,
     /// Types of bindings that this version does not know.

@@ -272,6 +272,14 @@ fn unused(report: &Report) -> Vec<String> {
              `audit --all` shows"
         )
     });
+    let idle = report.idle_protects.iter();
+    let idle = idle.map(|at| {
+        format!(
+            "[[protect]] {at} covers nothing that was listed: leave it if it is meant for later, or \
+             for kinds that no rule is about; otherwise compare the names in it with those that \
+             `audit --all` shows"
+        )
+    });
     let rules = report.unused_rules.iter();
     let names = report.unused_names.iter().take(SHOWN_NAMES);
     let names = names.map(|at| {
@@ -282,6 +290,7 @@ fn unused(report: &Report) -> Vec<String> {
     rules
         .map(|rule| report.why_unused(rule))
         .chain(protects)
+        .chain(idle)
         .chain(names)
         .chain(more)
         .collect()

@@ -113,17 +113,33 @@ impl<T> At<T> {
 }
 
 /// The forms of which a value is a string or a list of strings.
-pub(super) trait TextList {}
+pub(super) trait TextList {
+    /// Whether the strings are compared with names that others give.
+    const COMPARED: bool;
+}
 
-impl TextList for Texts {}
-impl TextList for Kinds {}
+impl TextList for Texts {
+    const COMPARED: bool = true;
+}
+impl TextList for Kinds {
+    const COMPARED: bool = false;
+}
 
 /// The forms of which a value is a string.
-pub(super) trait OneText {}
+pub(super) trait OneText {
+    /// Whether the string is compared with names that others give.
+    const COMPARED: bool;
+}
 
-impl OneText for Text {}
-impl OneText for RepositoryName {}
-impl<T> OneText for OneOf<T> {}
+impl OneText for Text {
+    const COMPARED: bool = true;
+}
+impl OneText for RepositoryName {
+    const COMPARED: bool = false;
+}
+impl<T> OneText for OneOf<T> {
+    const COMPARED: bool = false;
+}
 
 type TableValues<'a> = BTreeMap<String, (Range<usize>, &'a Spanned<DeValue<'a>>)>;
 
@@ -189,6 +205,9 @@ impl<'a> Fields<'a> {
         mistakes: &mut Mistakes,
     ) -> Option<At<String>> {
         let value = self.take(key)?;
+        if F::COMPARED && !key.is_verbatim() {
+            return compared_text(key.name, value, mistakes);
+        }
         text(key.name, value, mistakes)
     }
 
@@ -198,6 +217,9 @@ impl<'a> Fields<'a> {
         mistakes: &mut Mistakes,
     ) -> Option<Vec<At<String>>> {
         let value = self.take(key)?;
+        if F::COMPARED && !key.is_verbatim() {
+            return compared_texts(key.name, value, mistakes);
+        }
         texts(key.name, value, mistakes)
     }
 
@@ -457,6 +479,64 @@ pub(super) fn texts(
         .filter_map(|item| text(key, item, mistakes))
         .collect();
     (read.len() == items.len()).then_some(read)
+}
+
+/// A string that is compared with names.
+fn compared_text(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    mistakes: &mut Mistakes,
+) -> Option<At<String>> {
+    Some(compared(key, text(key, value, mistakes)?, mistakes))
+}
+
+/// A string that is compared with names, or a list of them.
+pub(super) fn compared_texts(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<At<String>>> {
+    let texts = texts(key, value, mistakes)?;
+    let compared = texts.into_iter().map(|text| compared(key, text, mistakes));
+    Some(compared.collect())
+}
+
+/// Reports white space around a string, and invisible characters in it: nobody sees
+/// them, and no name is equal to it, so that what is to be kept would not be. Returns
+/// the string without them, so that it has no further mistakes for that.
+fn compared(key: &str, text: At<String>, mistakes: &mut Mistakes) -> At<String> {
+    let trimmed = text.value.trim();
+    let (what, label) = if trimmed.len() < text.value.len() {
+        ("begins or ends with white space", "white space")
+    } else if trimmed.contains(is_invisible) {
+        ("has invisible characters", "not all of it can be seen")
+    } else {
+        return text;
+    };
+    mistakes.error(
+        Code::ValueMalformed,
+        text.span.clone(),
+        format!("a string of `{key}` {what}, so it is equal to no name: {trimmed:?}"),
+        label,
+        Some(
+            "type it anew; where a name really has such characters, write `*` for them \
+             if the key takes globs"
+                .to_owned(),
+        ),
+    );
+    if trimmed.is_empty() {
+        return text;
+    }
+    At::new(trimmed.replace(is_invisible, ""), text.span)
+}
+
+/// Whether a character has no width and joins nothing that is visible.
+pub(super) fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}')
 }
 
 /// A whole number and a unit.

@@ -78,6 +78,8 @@ pub(super) struct Key<F> {
     about: &'static str,
     /// What to write, if the key is required.
     required: Option<&'static str>,
+    /// Whether white space around its strings means something, or is harmless.
+    verbatim: bool,
 }
 
 impl<F> Key<F> {
@@ -87,7 +89,19 @@ impl<F> Key<F> {
             form,
             about: "",
             required: None,
+            verbatim: false,
         }
+    }
+
+    /// Takes strings with white space around them.
+    pub(super) const fn verbatim(mut self) -> Self {
+        self.verbatim = true;
+        self
+    }
+
+    /// Returns whether its strings may have white space around them.
+    pub(super) fn is_verbatim(&self) -> bool {
+        self.verbatim
     }
 
     const fn about(mut self, about: &'static str) -> Self {
@@ -188,14 +202,16 @@ pub(super) mod slug {
     use super::{Flag, Inner, Key, OneOf, Table, Text, Whole, Wholes};
 
     pub(in crate::policy) static CASE: Key<OneOf<Case>> = Key::new("case", OneOf(words::CASES));
-    pub(in crate::policy) static KEEP: Key<Text> =
-        Key::new("keep", Text).about("the characters that stay, such as a-z0-9");
+    pub(in crate::policy) static KEEP: Key<Text> = Key::new("keep", Text)
+        .about("the characters that stay, such as a-z0-9")
+        .verbatim();
     pub(in crate::policy) static REPLACE: Key<Inner> = Key::new("replace", Inner(&REPLACE_TABLE));
     pub(in crate::policy) static STRIP: Key<OneOf<Strip>> = Key::new("strip", OneOf(words::STRIPS));
     pub(in crate::policy) static LENGTH: Key<Wholes> = Key::new("length", Wholes);
     pub(in crate::policy) static HASH: Key<Inner> = Key::new("hash", Inner(&HASH_TABLE));
-    pub(in crate::policy) static EMPTY: Key<Text> =
-        Key::new("empty", Text).about("what an empty slug becomes");
+    pub(in crate::policy) static EMPTY: Key<Text> = Key::new("empty", Text)
+        .about("what an empty slug becomes")
+        .verbatim();
 
     pub(in crate::policy) static TABLE: Table = Table {
         title: "[slug] function",
@@ -203,7 +219,7 @@ pub(super) mod slug {
         one_of: &[],
     };
 
-    pub(in crate::policy) static WITH: Key<Text> = Key::new("with", Text);
+    pub(in crate::policy) static WITH: Key<Text> = Key::new("with", Text).verbatim();
     pub(in crate::policy) static RUNS: Key<Flag> = Key::new("runs", Flag);
 
     static REPLACE_TABLE: Table = Table {
@@ -228,8 +244,8 @@ pub(super) mod slug {
 pub(super) mod place {
     use super::{Key, Texts};
 
-    pub(in crate::policy) static ZONE: Key<Texts> = Key::new("zone", Texts);
-    pub(in crate::policy) static PROJECT: Key<Texts> = Key::new("project", Texts);
+    pub(in crate::policy) static ZONE: Key<Texts> = Key::new("zone", Texts).verbatim();
+    pub(in crate::policy) static PROJECT: Key<Texts> = Key::new("project", Texts).verbatim();
 }
 
 /// `[[protect]]`.
@@ -238,8 +254,9 @@ pub(super) mod protect {
     use super::{Conditions, Key, Kinds, Table, Text, Texts, Whole};
 
     pub(in crate::policy) static KIND: Key<Kinds> = Key::new("kind", Kinds);
-    pub(in crate::policy) static NAMES_FILE: Key<Text> =
-        Key::new("names-file", Text).about("a file with one name a line, relative to this policy");
+    pub(in crate::policy) static NAMES_FILE: Key<Text> = Key::new("names-file", Text)
+        .about("a file with one name a line, relative to this policy")
+        .verbatim();
     pub(in crate::policy) static NAME: Key<Texts> = Key::new("name", Texts);
     pub(in crate::policy) static BRANCH: Key<Texts> = Key::new("branch", Texts);
     pub(in crate::policy) static WHERE: Key<Conditions> =
@@ -248,6 +265,7 @@ pub(super) mod protect {
         Key::new("pull-request", Whole(1..=i32::MAX as u64));
     pub(in crate::policy) static REASON: Key<Text> = Key::new("reason", Text)
         .about("shown in the report")
+        .verbatim()
         .required("give a reason, which the report shows");
 
     pub(in crate::policy) static TABLE: Table = Table {

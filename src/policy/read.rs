@@ -187,7 +187,7 @@ impl Reader<'_> {
 
     fn keep_label(&mut self, fields: &mut Fields<'_>) -> Box<str> {
         let label = fields.text(&keys::file::KEEP_LABEL, &mut self.mistakes);
-        if let Some(empty) = label.as_ref().filter(|label| label.value.trim().is_empty()) {
+        if let Some(empty) = label.as_ref().filter(|label| label.value.is_empty()) {
             self.mistakes.error(
                 Code::NameEmpty,
                 empty.span.clone(),
@@ -215,9 +215,9 @@ impl Reader<'_> {
             };
             for key in *keys {
                 let texts = if key.takes_list {
-                    fields.texts(&Key::new(key.key, Texts), &mut self.mistakes)
+                    fields.texts(&Key::new(key.key, Texts).verbatim(), &mut self.mistakes)
                 } else {
-                    let text = fields.text(&Key::new(key.key, Text), &mut self.mistakes);
+                    let text = fields.text(&Key::new(key.key, Text).verbatim(), &mut self.mistakes);
                     text.map(|text| vec![text])
                 };
                 let Some(texts) = texts else { continue };
@@ -358,7 +358,7 @@ impl Reader<'_> {
                 );
                 continue;
             }
-            let Some(list) = fields::texts(&name.value, value, &mut self.mistakes) else {
+            let Some(list) = fields::compared_texts(&name.value, value, &mut self.mistakes) else {
                 continue;
             };
             if let Some(empty) = list.iter().find(|word| word.value.is_empty()) {
@@ -448,7 +448,8 @@ fn forge(environment: &PolicyContext<'_>) -> std::sync::Arc<str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::tests::mistakes;
+    use crate::policy::diagnostic::Severity;
+    use crate::policy::tests::{mistakes, read};
 
     /// A rule that reads names by this template.
     fn rule(name: &str) -> String {
@@ -456,6 +457,58 @@ mod tests {
             "[[rule]]\nid = \"one\"\nkind = \"worker\"\nname = \"{name}\"\ndead-when = {{ \
              older-than = \"1d\" }}\n"
         )
+    }
+
+    /// What is compared with names protects nothing with a space that nobody sees.
+    #[test]
+    fn white_space_around_a_string_is_a_mistake_at_its_place() {
+        let protect = |keys: &str| format!("[[protect]]\nreason = \" x \"\n{keys}\n");
+        let complete = rule("app-{pr}");
+        for (text, key) in [
+            (
+                format!("keep-label = \" stays \"\n{complete}"),
+                "keep-label",
+            ),
+            (
+                format!("keep-label = \"\tstays\"\n{complete}"),
+                "keep-label",
+            ),
+            (protect("name = \" stays\""), "name"),
+            (protect("name = [\"api\", \"stays\u{a0}\"]"), "name"),
+            (protect("name = \"stays-{any} \""), "name"),
+            (protect("branch = \"stays \""), "branch"),
+            (
+                protect("kind = \"neon_branch\"\nwhere = { parent = \" stays\" }"),
+                "parent",
+            ),
+            (
+                protect("kind = \"dns_record\"\nwhere = { content = \"stays \" }"),
+                "content",
+            ),
+            (format!("{complete}except = \" stays\"\n"), "except"),
+            (
+                format!("[words]\nat = [\"stays \"]\n{}", rule("{at}-{pr}")),
+                "at",
+            ),
+            (
+                complete.replace("{ older-than = \"1d\" }", "{ without-label = \" stays\" }"),
+                "without-label",
+            ),
+        ] {
+            let wrong = format!(
+                "a string of `{key}` begins or ends with white space, so it is equal to no name: \
+                 \"stays"
+            );
+            let mut found = read(&text).unwrap_err();
+            found.retain(|one| one.severity == Severity::Error);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(found[0].message.starts_with(&wrong), "{text}: {found:?}");
+            assert!(text[found[0].span.clone()].contains("stays"), "{text}");
+        }
+        let hidden = mistakes(&protect("name = \"sta\u{200b}ys\""));
+        assert!(hidden[0].contains("has invisible characters"), "{hidden:?}");
+        // A path, and what joins two visible characters.
+        assert!(mistakes(&protect("name = \"a\u{200d}b c\"")).is_empty());
     }
 
     #[test]

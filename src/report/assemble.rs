@@ -15,7 +15,7 @@ use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, VerdictName, Wait};
 use crate::gc::{self, Brake, Marking, Plan, Verdict, box_key, version};
 use crate::model::{Claim, KindRef, Link, Place, Resource};
-use crate::policy::{Coverage, Location, Policy, Rule};
+use crate::policy::{Coverage, Location, Policy, Protect, Rule};
 use crate::providers::{self, Addresses};
 use crate::wire::{ClockSkew, QuotaUse};
 
@@ -76,6 +76,11 @@ impl Report {
             },
             unused_protects: if complete && focus(&run.marking.input).is_none() {
                 unused_protects(run.inventory, run.marking)
+            } else {
+                Vec::new()
+            },
+            idle_protects: if complete && focus(&run.marking.input).is_none() {
+                idle_protects(run.inventory, run.marking)
             } else {
                 Vec::new()
             },
@@ -479,15 +484,37 @@ fn was_listed(inventory: &Inventory, kind: KindRef) -> bool {
 
 /// Returns where the `protect` entries stand that cover nothing, although all of
 /// their kinds were listed: a name in them may be misspelled. An entry about a pull
-/// request or without kinds may be about what was not listed.
+/// request names nothing.
 fn unused_protects(inventory: &Inventory, marking: &Marking<'_>) -> Vec<Location> {
+    without_cover(inventory, marking, |entry| {
+        let kinds = entry.kinds.as_ref();
+        kinds.is_some_and(|kinds| kinds.iter().all(|kind| was_listed(inventory, *kind)))
+    })
+}
+
+/// Returns where the other `protect` entries with names stand that cover nothing of what
+/// was listed: they may be about something else.
+fn idle_protects(inventory: &Inventory, marking: &Marking<'_>) -> Vec<Location> {
+    without_cover(inventory, marking, |entry| {
+        let listed = |kind: &KindRef| was_listed(inventory, *kind);
+        let kinds = entry.kinds.as_ref();
+        kinds.map_or(entry.pull_request.is_none(), |kinds| {
+            kinds.iter().any(listed) && !kinds.iter().all(listed)
+        })
+    })
+}
+
+/// Returns where those of these `protect` entries stand that cover nothing.
+fn without_cover(
+    inventory: &Inventory,
+    marking: &Marking<'_>,
+    is_meant: impl Fn(&Protect) -> bool,
+) -> Vec<Location> {
     let files = marking.input.policy_scopes.iter();
     let entries = files.flat_map(|file| &file.policy.protects);
     let unused = entries.filter(|entry| {
-        let kinds = entry.kinds.as_ref();
         let mut resources = inventory.resources.iter();
-        kinds.is_some_and(|kinds| kinds.iter().all(|kind| was_listed(inventory, *kind)))
-            && resources.all(|resource| entry.covers(resource) == Coverage::No)
+        is_meant(entry) && resources.all(|resource| entry.covers(resource) == Coverage::No)
     });
     unused.map(|entry| entry.location.clone()).collect()
 }

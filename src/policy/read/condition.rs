@@ -95,7 +95,7 @@ impl Reader<'_> {
                 }
             },
             AttributeSort::Text | AttributeSort::Host | AttributeSort::List => {
-                let texts = fields::texts(&key.value, value, &mut self.mistakes)?;
+                let texts = fields::compared_texts(&key.value, value, &mut self.mistakes)?;
                 self.check_captures(&texts, templates);
                 if about.sort != AttributeSort::Host {
                     self.check_globs(&key.value, &texts);

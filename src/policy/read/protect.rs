@@ -4,7 +4,7 @@ use super::Reader;
 use super::names::host_of_address;
 use crate::model::code::Code;
 use crate::model::{KindRef, PullRequestNumber};
-use crate::policy::fields::Fields;
+use crate::policy::fields::{Fields, is_invisible};
 use crate::policy::keys::{Key, Texts, protect as keys};
 use crate::policy::rule::{NamesFile, Pattern, Patterns, Protect, Timing};
 use crate::policy::template::Names;
@@ -16,12 +16,6 @@ const SHOWN_LINES: usize = 10;
 /// if it is not one name: it would silently protect nothing.
 fn why_no_name(line: &str, kinds: &[KindRef]) -> Option<(&'static str, String)> {
     let alone = || "write one name a line and nothing else, without comments".to_owned();
-    let is_invisible = |c: char| {
-        c.is_control()
-            || matches!(c,
-                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-    };
     if let Some(host) = host_of_address(line, kinds) {
         let why = "is no host name, so it matches nothing";
         return Some((why, format!("write {host:?}")));
