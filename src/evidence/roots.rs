@@ -74,6 +74,8 @@ pub enum PullRequest {
         labels: Labels,
         /// Its git branch in this repository; none when it comes from a fork.
         head: Option<Arc<str>>,
+        /// What a fork calls the branch that it came from.
+        fork_head: Option<Arc<str>>,
         /// When it was opened.
         opened_at: Option<DateTime<Utc>>,
         /// When it was closed, merged included.
@@ -125,6 +127,20 @@ impl PullRequest {
         match self {
             Self::Open { fork_head, .. } => fork_head.as_ref(),
             Self::Closed { .. } | Self::Missing | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// What the branch that it comes from is called, wherever that is. For its number
+    /// only: the branch of a fork ends nothing of this name.
+    pub fn comes_from(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Open {
+                head, fork_head, ..
+            }
+            | Self::Closed {
+                head, fork_head, ..
+            } => head.as_ref().or(fork_head.as_ref()),
+            Self::Missing | Self::Unknown { .. } => None,
         }
     }
 

@@ -26,6 +26,7 @@ fn closed(head: &str, opened: DateTime<Utc>, ended: DateTime<Utc>) -> PullReques
     PullRequest::Closed {
         labels: crate::evidence::Labels::default(),
         title: "t".into(),
+        fork_head: None,
         head: Some(head.into()),
         opened_at: Some(opened),
         closed_at: Some(ended),

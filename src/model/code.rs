@@ -119,7 +119,7 @@ codes! {
         "This version does not know what may use resources of its kind.",
         "Report a bug.";
     BornOutsidePullRequest = "born-outside-pull-request", Doubt,
-        "It, or another resource of the same number, was created when the pull request in the name was not open.",
+        "It, or another resource of the same number, was created when the pull request of its name was not open. A pull request of a git branch in the name counts from 7 days before it was opened.",
         "If it is garbage, delete it by hand, or set `born = \"any\"` in the rule.";
     OpeningUnknown = "opening-unknown", Doubt,
         "It is unknown when the pull request in the name was opened.",

@@ -533,6 +533,7 @@ fn mark_a_million() {
                 PullRequest::Closed {
                     labels: preview_gc::evidence::Labels::default(),
                     title: "".into(),
+                    fork_head: None,
                     head: None,
                     opened_at: None,
                     closed_at,

@@ -3,6 +3,7 @@
 
 mod absent;
 mod answers;
+mod branches;
 mod focus;
 mod gaps;
 mod hosts;

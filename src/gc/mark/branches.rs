@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::super::verdict::Doubt;
-use crate::evidence::{PullRequest, RepositoryRoots, Searched};
+use crate::evidence::{Lifetime, PullRequest, RepositoryRoots, Searched};
 use crate::model::{Claim, PullRequestNumber, Time};
 use crate::policy::template::Slugs;
 
@@ -51,6 +51,8 @@ pub(super) struct BranchState<'a> {
     pub(super) ended: Option<EndedPullRequest<'a>>,
     /// Every pull request from them.
     pub(super) numbers: BTreeSet<PullRequestNumber>,
+    /// When those that ended were open.
+    pub(super) lifetimes: Vec<Lifetime>,
 }
 
 /// A pull request that ended, and the branch it came from.
@@ -134,11 +136,12 @@ impl<'a> Branches<'a> {
         }
     }
 
-    /// Returns the heads of this repository's open pull requests.
+    /// Returns the heads of the open pull requests, those of forks included: these keep
+    /// as well.
     pub(super) fn open_heads(&self) -> impl Iterator<Item = &'a str> {
         let pull_requests = self.roots.pull_requests.values();
         let open = pull_requests.filter(|one| matches!(one, PullRequest::Open { .. }));
-        open.filter_map(|one| one.head().map(AsRef::as_ref))
+        open.filter_map(|one| one.comes_from().map(AsRef::as_ref))
     }
 
     /// Returns whether a name made of a branch shows by which function it was made:
@@ -192,9 +195,36 @@ impl<'a> Branches<'a> {
         }
     }
 
-    /// Whether a claim is given by a pull request's branch.
+    /// Whether a claim is given by a pull request's branch, which may be that of a fork.
     pub(super) fn is_matched_by(&self, claim: &Claim, caseless: bool, branch: &str) -> bool {
-        self.matching_branches(claim, caseless).contains(&branch)
+        let is_same = |given: &str, text: &str| {
+            given == text || (caseless && given.eq_ignore_ascii_case(text))
+        };
+        match claim {
+            Claim::Branch(text) => is_same(branch, text),
+            Claim::Slug { function, text } => {
+                let function = self.slugs.get(&**function);
+                let given = function.map(|function| function.of(branch));
+                given.into_iter().flatten().any(|one| is_same(&one, text))
+            }
+            Claim::PullRequest(_) | Claim::Run(_) | Claim::Itself => false,
+        }
+    }
+
+    /// Returns whether a name ends with what an existing git branch gives, and that is
+    /// more than the branch or slug that the name claims: anybody can call the branch of
+    /// a fork so that it is the end of one of ours.
+    pub(super) fn is_end_of_living(&self, name: &str, claim: &Claim) -> bool {
+        let (Claim::Branch(text) | Claim::Slug { text, .. }) = claim else {
+            return false;
+        };
+        let name = name.to_lowercase();
+        let is_end = |given: &str| given.len() > text.len() && name.ends_with(given);
+        let mut branches = self.roots.heads.branches.iter().flatten();
+        branches.any(|branch| {
+            let mut given = self.slugs.values().flat_map(|function| function.of(branch));
+            is_end(&branch.to_lowercase()) || given.any(|one| is_end(&one.to_lowercase()))
+        })
     }
 
     /// Returns the state of the branches that match a claim, as far as it is known.
@@ -219,6 +249,7 @@ impl<'a> Branches<'a> {
                 match pull_request {
                     PullRequest::Open { .. } => state.open = Some((*number, pull_request)),
                     PullRequest::Closed { closed_at, .. } => {
+                        state.lifetimes.extend(pull_request.lifetime());
                         let ended = EndedPullRequest {
                             number: *number,
                             pull_request,
@@ -367,6 +398,7 @@ mod tests {
             closed_at: Some(day(5)),
             merged: true,
             merged_at: None,
+            fork_head: None,
             head: Some("a".into()),
         };
         roots

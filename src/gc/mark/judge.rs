@@ -19,10 +19,11 @@ use self::calibration::Calibration;
 use self::event::{TimingFailure, check_timing, clock, event, merged};
 use self::labels::lost_label;
 use self::newer::{RuleIndex, Supersession};
-use self::owner::Owner;
+use self::owner::{Owner, made_outside};
 pub(super) use self::protection::Managed;
 use super::super::verdict::{
     Alive, Cause, Death, Doubt, Protection, ResourceUser, Unmatched, UsageKind, UserStays, Verdict,
+    Wait,
 };
 use super::birth;
 use super::branches::Branches;
@@ -303,7 +304,8 @@ impl<'a, 'p> Judge<'a, 'p> {
                 // The end of another pull request of the same branch may be younger.
                 let only = self.input.only_pull_request;
                 let by_focus = only.is_some() && outcome.matched_by.pull_request == only;
-                self.verdict(resource, rule, rule_match, &owner, by_focus)?
+                let verdict = self.verdict(resource, rule, rule_match, &owner, by_focus)?;
+                unless_made_outside(resource, rule.1, &owner, verdict)
             }
         };
         Ok(outcome)
@@ -439,6 +441,27 @@ impl<'a, 'p> Judge<'a, 'p> {
         let mut death = death.ok_or(Verdict::Unmatched(Unmatched::NoRule))?;
         death.report_only = rule.action == Action::Report;
         Ok(death)
+    }
+}
+
+/// Returns the verdict, unless a dead branch had its pull requests when the resource was
+/// not made.
+fn unless_made_outside(
+    resource: &Resource,
+    rule: &Rule,
+    owner: &Owner<'_>,
+    verdict: Verdict,
+) -> Verdict {
+    let is_dead = matches!(
+        verdict,
+        Verdict::Garbage(_) | Verdict::Grace(Wait::Grace { .. })
+    );
+    match owner {
+        Owner::Head(state) if is_dead && rule.asks_about_birth() => {
+            let doubt = made_outside(resource, state);
+            doubt.map_or(verdict, Verdict::Unknown)
+        }
+        _ => verdict,
     }
 }
 

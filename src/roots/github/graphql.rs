@@ -75,6 +75,7 @@ impl Node {
                 title,
                 labels,
                 head,
+                fork_head,
                 opened_at,
                 closed_at: self.closed_at,
                 merged: self.merged.unwrap_or(false) || self.state == "MERGED",

@@ -92,6 +92,7 @@ impl Pull {
                 title,
                 labels,
                 head,
+                fork_head,
                 opened_at,
                 closed_at: self.closed_at,
                 merged: self.merged_at.is_some(),

@@ -67,3 +67,38 @@ fn the_end_of_a_living_slug_that_is_not_listed_is_not_read_as_dead() {
     let listed = beside_login(SLUGS, &["login", "fix/cart"], &names);
     assert_eq!(listed.verdict("app-login"), "garbage", "{}", listed.report);
 }
+
+/// A fork may have a preview, too.
+#[test]
+fn the_living_head_of_a_fork_without_a_name_leaves_unexplained_ones_undecided() {
+    for (policy, explained) in [(SLUGS, "app-fix-cart"), (BRANCHES, "app-fix_cart")] {
+        let of_fork = |head: &str| {
+            let mut pull_request = of(open(8), head);
+            pull_request["head_repo"] = json!("someone/shop");
+            pull_request
+        };
+        let audited = |head| {
+            let pulls = json!([of_fork(head), of(closed(20), "fix_cart")]);
+            let workers = ["app-main", explained, "app-login"].map(worker);
+            let mut world = world(pulls, json!(workers), json!([]));
+            world["git_branches"] = json!(["main"]);
+            audit(&world, policy)
+        };
+        let living = audited("feature/login");
+        assert_eq!(
+            living.verdict("app-login"),
+            "unknown",
+            "{policy}: {}",
+            living.report
+        );
+        assert_eq!(living.verdict(explained), "garbage", "{policy}");
+        // Every function leaves this one as it is.
+        let plain = audited("patch-1");
+        assert_eq!(
+            plain.verdict("app-login"),
+            "garbage",
+            "{policy}: {}",
+            plain.report
+        );
+    }
+}

@@ -1,7 +1,10 @@
 //! The owner of a resource: what the claim of a match belongs to, and whether the
 //! templates and slug functions that say so are known to be right.
 
+use chrono::TimeDelta;
+
 use super::super::super::verdict::{Alive, Doubt};
+use super::super::AFTERMATH;
 use super::super::branches::BranchState;
 use super::Judge;
 use crate::evidence::{ActionsRun, PullRequest};
@@ -67,6 +70,31 @@ impl<'a> Owner<'a> {
     }
 }
 
+/// How long a git branch may be there, with resources, before its first pull request.
+const BRANCH_AHEAD: TimeDelta = TimeDelta::days(90);
+
+/// Returns why a resource cannot belong to the git branches that its name claims, by the
+/// times of their pull requests. A branch is often there before its pull request, and what
+/// has its name may be made anew after that. A host is what people name after a single
+/// word, as they do a branch, so it has to be made at about the time of a pull request.
+pub(super) fn made_outside(resource: &Resource, state: &BranchState<'_>) -> Option<Doubt> {
+    let made = resource.created_at.known()?;
+    let number = state.ended?.number;
+    let opened = state.lifetimes.iter().map(|one| one.opened).min()?;
+    let ended = state.lifetimes.iter().map(|one| one.ended).max()?;
+    let Some(opened) = opened else {
+        return Some(Doubt::NoOpening(number));
+    };
+    let is_host = resource.kind.caseless;
+    let ahead = if is_host { AFTERMATH } else { BRANCH_AHEAD };
+    let before = made + ahead < opened;
+    let after = is_host && ended.is_some_and(|ended| made > ended + AFTERMATH);
+    (before || after).then_some(Doubt::Birth {
+        number,
+        made: Some(made),
+    })
+}
+
 impl<'a> Judge<'a, '_> {
     /// Returns the owner of a match's claim, or `None` if nothing known has that
     /// name, so that there is no match at all.
@@ -90,7 +118,10 @@ impl<'a> Judge<'a, '_> {
         if let Some(why) = self.gap {
             return Err(Doubt::Roots(why.clone()));
         }
-        let not_asked = || not_told("it was not asked for");
+        let not_asked = || match self.input.only_pull_request {
+            Some(only) => not_told(&format!("--pr restricts this run to pull request #{only}")),
+            None => not_told("it was not asked for"),
+        };
         let (roots, heads) = self.roots[policy_scope].as_ref().ok_or_else(not_asked)?;
         match claim {
             Claim::PullRequest(number) => match roots.pull_requests.get(number) {
@@ -180,10 +211,12 @@ impl<'a> Judge<'a, '_> {
             return None;
         }
         let pull_request = owner.pull_request().map(|(_, pull_request)| pull_request);
-        let comes_from = pull_request.and_then(|one| one.head().or_else(|| one.fork_head()));
+        let comes_from = pull_request.and_then(PullRequest::comes_from);
         let heads = self.roots[policy_scope].as_ref().map(|(_, heads)| heads);
+        let is_of_fork = pull_request.is_some_and(|one| one.head().is_none());
         let agrees = heads.zip(comes_from).is_some_and(|(heads, branch)| {
             heads.is_matched_by(head, resource.kind.has_names_without_case(), branch)
+                && !(is_of_fork && heads.is_end_of_living(&resource.name, head))
         });
         (!agrees).then(|| Doubt::HeadDiffers {
             number: *number,
