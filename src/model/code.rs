@@ -113,13 +113,13 @@ codes! {
         "Resources that no listing shows may belong to it, and could not be read.",
         "Give the token the permission that the reason names, or run again.";
     BindingTypeUnknown = "binding-type-unknown", Doubt,
-        "A binding of a type that this version does not know may name it.",
-        "Use a newer version of preview-gc, or report the type.";
+        "A binding may lead to it: its type is one that this version does not know, or it does not name what it leads to.",
+        "If the reason says that this version cannot read the type, use a newer version of preview-gc, or report the type. Otherwise delete it by hand if nothing uses it.";
     UsersUndeclared = "users-undeclared", Doubt,
         "This version does not know what may use resources of its kind.",
         "Report a bug.";
     BornOutsidePullRequest = "born-outside-pull-request", Doubt,
-        "It, or another resource of the same number, was created when the pull request of its name was not open. A pull request of a git branch in the name counts from 7 days before it was opened.",
+        "It, or another resource of the same number, was created when the pull request of its name was not open. A git branch in the name counts from 90 days before its first pull request, and in a host name from 7 days before to 7 days after.",
         "If it is garbage, delete it by hand, or set `born = \"any\"` in the rule.";
     OpeningUnknown = "opening-unknown", Doubt,
         "It is unknown when the pull request in the name was opened.",

@@ -497,8 +497,14 @@ impl<'a> Propagation<'a> {
                     (user.kind.name(), user.name.clone())
                 }
             };
-            let sort = suspicion.binding.sort.clone();
-            kept.push((index, Doubt::Binding { sort, kind, name }));
+            let binding = suspicion.binding;
+            let doubt = Doubt::Binding {
+                sort: binding.sort.clone(),
+                kind,
+                name,
+                is_known: binding.any_of.is_some(),
+            };
+            kept.push((index, doubt));
         }
         let changed = !kept.is_empty();
         for (index, doubt) in kept {

@@ -83,6 +83,9 @@ pub enum Doubt {
         kind: &'static str,
         /// The name of whose binding it is.
         name: Box<str>,
+        /// Whether the type is known, and the binding does not say which resource of a
+        /// kind it means.
+        is_known: bool,
     },
     /// Its kind does not say who uses its resources.
     UsersUndeclared,

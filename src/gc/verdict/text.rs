@@ -277,11 +277,12 @@ impl fmt::Display for Doubt {
                 write!(f, "could not determine whether it contains a {kind}")?;
                 because(f, why.as_ref())
             }
-            Self::Binding { sort, kind, name } => write!(
-                f,
-                "{kind} {name} has a binding of the type `{sort}`, which this version cannot \
-                 read and which may name it"
-            ),
+            Self::Binding {
+                sort,
+                kind,
+                name,
+                is_known,
+            } => binding(f, sort, (kind, name), *is_known),
             Self::Birth { number, made } => birth(f, *number, *made),
             Self::NoOpening(number) => write!(f, "it is unknown when #{number} was opened"),
             Self::Beginning(claim) => {
@@ -290,11 +291,7 @@ impl fmt::Display for Doubt {
                     "{claim} is the beginning of the slug of an existing branch"
                 )
             }
-            Self::NotCalibrated(claim) => write!(
-                f,
-                "no listed name shows how names are made of git branches, so the absence of \
-                 {claim} proves nothing"
-            ),
+            Self::NotCalibrated(claim) => not_calibrated(f, claim),
             Self::HeadUnlisted { claim, head } => unlisted(f, claim, head),
             Self::HeadDiffers {
                 number,
@@ -344,6 +341,29 @@ fn unlisted(f: &mut fmt::Formatter<'_>, claim: &Claim, head: &str) -> fmt::Resul
         "no listed name is that of {head}, which has an open pull request, so {claim} may be \
          what becomes of it"
     )
+}
+
+fn not_calibrated(f: &mut fmt::Formatter<'_>, claim: &Claim) -> fmt::Result {
+    write!(
+        f,
+        "no listed name shows how names are made of git branches, so the absence of {claim} \
+         proves nothing"
+    )
+}
+
+/// The binding of something of this kind and name, which may lead to the resource.
+fn binding(
+    f: &mut fmt::Formatter<'_>,
+    sort: &str,
+    (kind, name): (&str, &str),
+    is_known: bool,
+) -> fmt::Result {
+    write!(f, "{kind} {name} has a binding of the type `{sort}`")?;
+    f.write_str(if is_known {
+        " that says by no name what it leads to, so that it may be this"
+    } else {
+        ", which this version cannot read and which may name it"
+    })
 }
 
 fn birth(

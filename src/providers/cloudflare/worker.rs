@@ -20,7 +20,8 @@ use crate::kind::{
 };
 use crate::model::{
     Api, Attribute, AttributeAbout, AttributeSort, BuiltInProtection, Headroom, KindAbout, KindRef,
-    Place, PlaceSort, ReferencesFrom, Resource, ResourceId, Time, UsedBy, is_marked,
+    Link, Place, PlaceSort, Reference, ReferencesFrom, Resource, ResourceId, Time, UsedBy,
+    is_marked,
 };
 
 pub(super) struct Worker;
@@ -79,6 +80,20 @@ struct Script {
     /// well, which is asked for before a Worker is deleted and always has the tags.
     #[serde(default, deserialize_with = "envelope::null_is_empty")]
     tags: Option<Vec<Box<str>>>,
+    /// The routes that run it, as far as the answer has them. One that the listing of
+    /// routes lacks keeps the Worker: that listing has no count.
+    routes: Option<Vec<ShownRoute>>,
+}
+
+#[derive(Deserialize)]
+struct ShownRoute {
+    id: String,
+}
+
+impl ShownRoute {
+    fn uses_it(self) -> Link {
+        Link::UsedBy(Reference::by_id("worker_route", self.id))
+    }
 }
 
 /// The path of a Worker in the classic API, and what is below it.
@@ -144,6 +159,12 @@ impl Kind for Worker {
                 changed_at: Time::always(script.modified_on),
                 protection: is_marked(script.tags.iter().flatten().map(AsRef::as_ref))
                     .then_some(BuiltInProtection::Marked),
+                links: script
+                    .routes
+                    .into_iter()
+                    .flatten()
+                    .map(ShownRoute::uses_it)
+                    .collect(),
                 attributes: script
                     .tags
                     .map(|tags| ("tags", Attribute::List(tags)))

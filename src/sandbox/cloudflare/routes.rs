@@ -104,6 +104,14 @@ impl Cloudflare {
         Ok(())
     }
 
+    /// The routes that run a Worker, as the listing of scripts shows them.
+    pub(super) fn routes_of(&self, script: &str) -> Value {
+        let routes = self.routes.iter();
+        let routes = routes.filter(|(_, route)| route.script.as_deref() == Some(script));
+        let shown = |(id, route): (&String, &Route)| json!({"id": id, "pattern": route.pattern, "script": script});
+        Value::Array(routes.map(shown).collect())
+    }
+
     pub(super) fn route_resources(&self) -> Vec<WorldResource> {
         self.routes
             .iter()

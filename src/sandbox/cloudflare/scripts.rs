@@ -35,7 +35,11 @@ impl Cloudflare {
                     .iter()
                     .filter(|(_, worker)| !worker.implied)
                     .filter(|(_, worker)| tags.is_none_or(|tags| tagged(worker, tags)))
-                    .map(|(name, worker)| worker.classic(name))
+                    .map(|(name, worker)| {
+                        let mut shown = worker.classic(name);
+                        shown["routes"] = self.routes_of(name);
+                        shown
+                    })
                     .collect();
                 Ok(ok(Value::Array(shown)))
             }

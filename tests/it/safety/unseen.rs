@@ -414,6 +414,10 @@ fn a_tunnel_that_a_worker_binds_is_in_use() {
             "fault": {"status": 200, "body": settings}}]);
         let seen = audit(&world, TUNNELS);
         assert_eq!(seen.verdict("pr-7"), verdict, "{binding}: {}", seen.report);
+        // The type of the binding is known: only its target is not.
+        let reason = "that says by no name what it leads to";
+        let said = seen.report.to_string().contains(reason);
+        assert_eq!(said, verdict == "unknown", "{binding}: {}", seen.report);
     }
 }
 
@@ -512,5 +516,26 @@ fn a_satellite_that_stays_for_itself_keeps_its_worker() {
             let found = seen.verdict("app-pr-7");
             assert_eq!(found, verdict, "{kind} {name}: {}", seen.report);
         }
+    }
+}
+
+/// The listing of routes has no count, and a Worker says itself which routes run it.
+#[test]
+fn a_route_that_only_its_worker_shows_keeps_that() {
+    let route = json!({"kind": "worker_route", "name": "www.acme.example/*",
+        "attributes": {"script": "app-pr-7"}});
+    let none = json!({"status": 200, "body": {"success": true, "errors": [], "messages": [],
+        "result": []}});
+    for faults in [
+        json!([]),
+        json!([{"on": {"path": "/workers/routes$"}, "fault": none}]),
+    ] {
+        let resources = json!([worker("app-pr-7"), worker("app-pr-8"), route]);
+        let pulls = json!([closed(7), closed(8)]);
+        let mut world = world(pulls, resources, faults);
+        world["zones"] = json!([{"name": "acme.example"}]);
+        let audited = audit(&world, WORKERS);
+        assert_eq!(audited.verdict("app-pr-7"), "in_use", "{}", audited.report);
+        assert_eq!(audited.verdict("app-pr-8"), "garbage", "{}", audited.report);
     }
 }
