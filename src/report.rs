@@ -94,6 +94,8 @@ pub struct Report {
     pub ignored_issues: Vec<String>,
     /// The selection (`--pr`, `--kind`) of the run, if it covers a part only.
     pub focus: Option<Focus>,
+    /// The pull request of `--pr` in every repository of the run, as far as it was read.
+    pub focused: Vec<PullRequestLine>,
     /// Origins that were listed completely, as [`Row::origin`] names them.
     pub listed: BTreeSet<String>,
     /// Start of the next scheduled run, if known.
@@ -167,11 +169,12 @@ impl Report {
             Some(Focus::PullRequest(number) | Focus::Both(number, _)) => *number,
             _ => return None,
         };
-        let mut lines = self
-            .resources
-            .iter()
-            .filter_map(|row| row.pull_request.as_ref());
-        let Some(line) = lines.find(|line| line.number == number) else {
+        let lines = self.resources.iter();
+        let mut lines = lines.filter_map(|row| row.pull_request.as_ref());
+        let missing = |line: &&PullRequestLine| line.state == PullRequestState::Missing;
+        let missing = || self.focused.iter().find(missing);
+        let line = lines.find(|line| line.number == number);
+        let Some(line) = line.or_else(missing) else {
             return Some(format!(
                 "No resource in this scope belongs to pull request #{number}."
             ));

@@ -244,6 +244,28 @@ pub async fn reopened<F: Forge>(
     note_branches(&mut notes, Some(open), None);
 }
 
+/// Looks up the pull request of `--pr`, if nothing has shown it yet: no resource may
+/// belong to it because there is none of this number.
+pub async fn in_focus<F: Forge>(
+    forge: &F,
+    repository: &Repository,
+    number: PullRequestNumber,
+    roots: &mut RepositoryRoots,
+    observer: &dyn Observer,
+) {
+    if roots.gap.is_some() || roots.pull_requests.contains_key(&number) {
+        return;
+    }
+    let found = forge.by_number(repository, &[number]).await;
+    let mut notes = Notes {
+        api: F::API,
+        repository,
+        roots,
+        observer,
+    };
+    notes.by_number(found);
+}
+
 /// Returns the open pull requests that do not have a label which a rule asks about.
 fn without_labels(wanted: &RootsWanted, roots: &RepositoryRoots) -> Vec<PullRequestNumber> {
     let lacks = |(number, label): &&(PullRequestNumber, Box<str>)| {

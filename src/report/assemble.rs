@@ -14,7 +14,7 @@ use crate::format::moment;
 use crate::gc::mark::{JudgeInput, MatchedBy};
 use crate::gc::verdict::{Doubt, VerdictName, Wait};
 use crate::gc::{self, Brake, Marking, Plan, Verdict, box_key, version};
-use crate::model::{Claim, KindRef, Link, Place, Resource};
+use crate::model::{Claim, KindRef, Link, Place, PullRequestNumber, Repository, Resource};
 use crate::policy::{Coverage, Location, Policy, Protect, Rule};
 use crate::providers::{self, Addresses};
 use crate::wire::{ClockSkew, QuotaUse};
@@ -52,6 +52,7 @@ impl Report {
             .iter()
             .all(|evidence| evidence.complete || !evidence.needed);
         let resources = run.rows();
+        let focused = run.focused();
         let summary = Summary {
             resources: resources.len(),
             verdicts: verdicts(&resources),
@@ -104,6 +105,7 @@ impl Report {
             headroom: headroom::of(run.inventory, run.marking),
             summary,
             focus: focus(&run.marking.input),
+            focused,
             listed: listings
                 .filter(|listing| listing.complete())
                 .map(|listing| box_key::origin(listing.kind.name(), listing.place.id()))
@@ -240,16 +242,30 @@ impl ReportInput<'_> {
         })
     }
 
+    /// Returns the pull request of `--pr` in every repository of the run.
+    fn focused(&self) -> Vec<PullRequestLine> {
+        let Some(number) = self.marking.input.only_pull_request else {
+            return Vec::new();
+        };
+        let repositories = self.roots.repositories.keys();
+        repositories.map(|one| self.line(one, number)).collect()
+    }
+
     fn pull_request(&self, matched_by: &MatchedBy) -> Option<PullRequestLine> {
         let number = match matched_by.claim {
             Claim::PullRequest(number) => number,
             _ => matched_by.pull_request?,
         };
         let (Policy { repository, .. }, _) = self.marking.rule(matched_by)?;
+        Some(self.line(repository, number))
+    }
+
+    /// Returns what is known of a pull request.
+    fn line(&self, repository: &Repository, number: PullRequestNumber) -> PullRequestLine {
         let roots = self.roots.repositories.get(repository);
         let known = roots.and_then(|roots| roots.pull_requests.get(&number));
         let title = known.and_then(PullRequest::title);
-        Some(PullRequestLine {
+        PullRequestLine {
             repository: repository.clone(),
             number,
             title: title.unwrap_or_default().to_owned(),
@@ -264,7 +280,7 @@ impl ReportInput<'_> {
                 Some(PullRequest::Missing) => PullRequestState::Missing,
                 Some(PullRequest::Unknown { .. }) | None => PullRequestState::Unknown,
             },
-        })
+        }
     }
 }
 

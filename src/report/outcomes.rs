@@ -149,7 +149,8 @@ fn why_nothing(report: &Report, swept: &Swept) -> Option<String> {
             "No checked \"delete\" box of the tracking issue is about garbage.".to_owned(),
         );
     }
-    report.about_focus()
+    // The summary says it where there is nothing else to sum up.
+    report.about_focus().filter(|_| !report.left().is_empty())
 }
 
 /// The same as Markdown.

@@ -91,7 +91,11 @@ pub(crate) fn headline(report: &Report) -> String {
         let _ = write!(text, "; the oldest has been dead for {time}");
     }
     text.push('.');
-    let about_focus = report.swept.is_none() && left.is_empty();
+    let nothing_done = report
+        .swept
+        .as_ref()
+        .is_none_or(|swept| swept.steps.is_empty());
+    let about_focus = nothing_done && left.is_empty();
     if let Some(why) = report.about_focus().filter(|_| about_focus) {
         text.clear();
         text.push_str(&why);

@@ -88,6 +88,9 @@ impl Survey<'_> {
                     )
                     .await;
                 }
+                if let Some(number) = self.input.only_pull_request.filter(|_| list_open) {
+                    roots::in_focus(github, repository, number, roots, self.observer).await;
+                }
                 // An audit deletes nothing, so only a re-read needs the second list.
                 if !list_open && closed_search.is_for_slugs() {
                     roots::reopened(github, repository, roots, self.observer).await;

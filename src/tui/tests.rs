@@ -94,6 +94,7 @@ fn report(rows: Vec<Row>) -> Report {
         ignored_issues: Vec::new(),
         unused_rules: Vec::new(),
         unused_protects: Vec::new(),
+        focused: Vec::new(),
         idle_protects: Vec::new(),
         unused_names: Vec::new(),
         unknown_bindings: Vec::new(),

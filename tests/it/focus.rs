@@ -224,3 +224,73 @@ fn records_of_a_zone_that_cannot_be_read_may_use_records_of_another() {
         assert_eq!((found, code), (BTreeSet::new(), 3), "{fault}");
     }
 }
+
+/// That nothing belongs to a number says something else where there is no such number.
+#[test]
+fn a_pull_request_that_there_is_not_is_called_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let pulls = json!([closed(7), closed(8)]);
+    let world = world(pulls, json!([namespace("app-pr-7")]), json!([]));
+    let sandbox = format!("--sandbox={}", file("w.json", &world.to_string()));
+    let policy = file("p.toml", NUMBERED);
+    for (number, expected) in [
+        ("99999", "There is no pull request #99999 in acme/shop."),
+        ("8", "No resource in this scope belongs to pull request #8."),
+    ] {
+        for verb in [&["audit"][..], &["sweep", "--yes", "-q"]] {
+            let common = [&sandbox, "--policies", &policy, "--pr", number];
+            let arguments: Vec<&str> = verb.iter().copied().chain(common).collect();
+            let output = crate::support::run(&arguments);
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{said}");
+            assert_eq!(said.matches(expected).count(), 1, "{verb:?}: {said}");
+            assert!(!said.contains("Nothing is left"), "{verb:?}: {said}");
+        }
+    }
+}
+
+/// A plan that names more than `--pr` says why the rest stays.
+#[test]
+fn what_a_plan_has_beside_the_pull_request_in_focus_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let pulls = json!([closed(7), closed(8)]);
+    let made = |name| database(name, MADE);
+    let resources = json!([made("app-pr-7"), made("app-pr-8")]);
+    let world = world(pulls, resources, json!([]));
+    let sandbox = format!("--sandbox={}", file("w.json", &world.to_string()));
+    let policy = file("p.toml", NUMBERED);
+    let plan = folder.path().join("plan.json").display().to_string();
+    let common = [&*sandbox, "--policies", &policy];
+    let audit = [&["audit", "--out", &plan][..], &common].concat();
+    assert!(crate::support::run(&audit).status.success());
+    let sweep = [
+        "sweep", "--plan", &plan, "--pr", "7", "-q", "--format", "json",
+    ];
+    let output = crate::support::run(&[&sweep[..], &common].concat());
+    let swept: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let steps = swept["steps"].as_array().unwrap();
+    let reason = |name: &str| {
+        let step = steps.iter().find(|step| step["name"] == name).unwrap();
+        (
+            step["outcome"].as_str().unwrap(),
+            step["reason"].to_string(),
+        )
+    };
+    assert_eq!(reason("app-pr-7").0, "deleted", "{swept}");
+    let (outcome, why) = reason("app-pr-8");
+    assert_eq!(outcome, "failed_for_now", "{swept}");
+    assert!(
+        why.contains("--pr restricts this run to pull request #7"),
+        "{why}"
+    );
+}
