@@ -85,9 +85,13 @@ enum SandboxProvider {
     Cloudflare,
     Neon,
     GitHub,
+    /// The signed addresses of Cloudflare's store, which take no token and count
+    /// against no quota.
+    Signed,
 }
 
-const PREFIXES: [(&str, SandboxProvider); 3] = [
+const PREFIXES: [(&str, SandboxProvider); 4] = [
+    (cloudflare::storage::PATH, SandboxProvider::Signed),
     ("/client/v4", SandboxProvider::Cloudflare),
     ("/api/v2", SandboxProvider::Neon),
     ("/github", SandboxProvider::GitHub),
@@ -281,7 +285,7 @@ impl Sandbox {
         let instead = fault.and_then(faults::answer);
         let mut response = match &instead {
             Some(answer) if !carried_out => answer.clone(),
-            _ if !authorized => unauthorized(provider),
+            _ if !authorized && provider != SandboxProvider::Signed => unauthorized(provider),
             _ => {
                 let mut request = request;
                 if let Some(FaultEffect::Named(NamedFault::RepeatPage)) = fault {
@@ -291,6 +295,7 @@ impl Sandbox {
                     SandboxProvider::Cloudflare => state.cloudflare.answer(&request),
                     SandboxProvider::Neon => state.neon.answer(&request),
                     SandboxProvider::GitHub => state.github.answer(&request),
+                    SandboxProvider::Signed => state.cloudflare.answer_signed(&request),
                 }
             }
         };
@@ -405,7 +410,7 @@ fn first_page(request: &mut Request) {
 
 fn unauthorized(provider: SandboxProvider) -> Response {
     let body = match provider {
-        SandboxProvider::Cloudflare => json!({
+        SandboxProvider::Cloudflare | SandboxProvider::Signed => json!({
             "success": false, "result": null, "messages": [],
             "errors": [{"code": 10000, "message": "Authentication error"}],
         }),

@@ -8,6 +8,7 @@ mod assets;
 mod binding;
 mod containers;
 mod d1;
+mod d1_dump;
 mod dispatch;
 mod dns;
 mod dns_filter;
@@ -26,6 +27,7 @@ mod r2;
 mod routes;
 mod scripts;
 mod scripts_traffic;
+pub(super) mod storage;
 mod tunnels;
 mod upload;
 mod vectorize;
@@ -70,7 +72,9 @@ pub struct Cloudflare {
     /// The id of the managed record of a custom domain's hostname.
     managed: HashMap<String, String>,
     /// By UUID.
-    databases: BTreeMap<String, d1::Database>,
+    databases: BTreeMap<String, d1_dump::Database>,
+    /// What exports and imports of databases give signed addresses to.
+    store: storage::Store,
     /// By name.
     buckets: BTreeMap<String, r2::Bucket>,
     /// By id.
@@ -181,6 +185,11 @@ impl Cloudflare {
     #[must_use]
     pub fn account_id(&self) -> &str {
         &self.account.id
+    }
+
+    /// Answers a request to a signed address.
+    pub(super) fn answer_signed(&mut self, request: &Request) -> Response {
+        self.store.answer(request)
     }
 
     /// The ids of the zones, in the order of their names.

@@ -101,6 +101,7 @@ impl Quotas {
             // Requests for the limit itself do not count.
             SandboxProvider::GitHub if request.path() == ["rate_limit"] => None,
             SandboxProvider::GitHub => self.github(resource(request), now),
+            SandboxProvider::Signed => None,
         }
     }
 
@@ -211,7 +212,7 @@ impl Quotas {
                 headers.push(("x-ratelimit-reset", reset.to_string()));
                 headers.push(("x-ratelimit-resource", resource.to_owned()));
             }
-            (SandboxProvider::Cloudflare | SandboxProvider::Neon, _) => {}
+            (SandboxProvider::Cloudflare | SandboxProvider::Neon | SandboxProvider::Signed, _) => {}
         }
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::try_from(value) {

@@ -1,25 +1,17 @@
 //! D1 databases.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Cloudflare;
 use super::answer::{Answer, ApiFailure, Paging, object, ok, put, text};
 use super::binding::Bindable;
+use super::d1_dump::{self, Database};
 use super::identity::{moment, uuid};
 use super::product::Product;
 use crate::sandbox::message::Request;
 use crate::sandbox::provider::{ImpossibleResource, WorldKind};
 use crate::sandbox::world::WorldResource;
-
-/// One database.
-#[derive(Debug)]
-pub(super) struct Database {
-    /// Its name, unique in the account.
-    pub(super) name: String,
-    created: Option<DateTime<Utc>>,
-    attributes: Map<String, Value>,
-}
 
 const DATABASES: Paging = Paging::new(1000, 10, 10_000)
     .without_total_pages()
@@ -30,7 +22,7 @@ pub(super) struct D1;
 
 static KIND: WorldKind = WorldKind {
     name: "d1",
-    attributes: &[],
+    attributes: &["sql", "jurisdiction"],
     paths: &["/d1/database"],
 };
 
@@ -101,6 +93,9 @@ impl Cloudflare {
             name: resource.name.clone(),
             created: resource.created_at,
             attributes: resource.attributes.clone(),
+            sql: d1_dump::contents(&resource.attributes),
+            export: None,
+            import: None,
         };
         self.databases.insert(id, database);
         Ok(())
@@ -116,13 +111,20 @@ impl Cloudflare {
     pub(super) fn database_resources(&self) -> Vec<WorldResource> {
         self.databases
             .iter()
-            .map(|(id, database)| WorldResource {
-                kind: "d1".to_owned(),
-                name: database.name.clone(),
-                id: Some(id.clone()),
-                created_at: database.created,
-                updated_at: None,
-                attributes: database.attributes.clone(),
+            .map(|(id, database)| {
+                let mut attributes = database.attributes.clone();
+                attributes.remove("sql");
+                if !database.sql.is_empty() {
+                    attributes.insert("sql".to_owned(), json!(database.sql));
+                }
+                WorldResource {
+                    kind: "d1".to_owned(),
+                    name: database.name.clone(),
+                    id: Some(id.clone()),
+                    created_at: database.created,
+                    updated_at: None,
+                    attributes,
+                }
             })
             .collect()
     }
@@ -150,53 +152,19 @@ impl Cloudflare {
                 found.sort_by_key(|(_, database)| &database.name);
                 DATABASES.answer(request, &found, |(id, database)| to_json(id, database))
             }
-            ("POST", []) => {
-                let body = object(request, 7400)?;
-                let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) else {
-                    return Err(ApiFailure::bad(7400, "name is required"));
-                };
-                if self
-                    .databases
-                    .values()
-                    .any(|database| database.name == name)
-                {
-                    return Err(ApiFailure::bad(
-                        7502,
-                        format!("A database with that name '{name}' already exists"),
-                    ));
-                }
-                let id = self.new_database_id(None, name);
-                let database = Database {
-                    name: name.to_owned(),
-                    created: Some(request.now),
-                    attributes: Map::new(),
-                };
-                let mut shown = detail(&id, &database);
-                shown["created_in_region"] = json!("WEUR");
-                self.databases.insert(id, database);
-                Ok(ok(shown))
-            }
-            // The sandbox keeps no data, so every statement succeeds without rows.
-            ("POST", [key, how @ ("query" | "raw")]) => {
-                let found = self.find_database(key).is_some();
-                let missing = || {
-                    ApiFailure::not_found(7404, format!("The database {key} could not be found"))
-                };
-                let nothing = if *how == "raw" {
-                    json!({"columns": [], "rows": []})
+            ("POST", []) => self.create_database(request),
+            ("POST", [key, what @ ("export" | "import")]) => {
+                let id = self.find_database(key).ok_or_else(|| missing(key))?;
+                let database = self.databases.get_mut(&id).ok_or_else(|| missing(key))?;
+                if *what == "export" {
+                    database.serve_export(&id, &mut self.store, request)
                 } else {
-                    json!([])
-                };
-                let rows = json!({"results": nothing, "success": true, "meta": {
-                    "served_by": "sandbox", "duration": 0.1, "changes": 0, "last_row_id": 0,
-                    "changed_db": false, "size_after": 12288, "rows_read": 0, "rows_written": 0,
-                }});
-                found.then(|| ok(json!([rows]))).ok_or_else(missing)
+                    database.serve_import(&id, &mut self.store, request)
+                }
             }
+            ("POST", [key, how @ ("query" | "raw")]) => self.query_database(key, how, request),
             (method, [key]) => {
-                let missing = || {
-                    ApiFailure::not_found(7404, format!("The database {key} could not be found"))
-                };
+                let missing = || missing(key);
                 let id = self.find_database(key).ok_or_else(missing)?;
                 match method {
                     "GET" => {
@@ -219,6 +187,63 @@ impl Cloudflare {
             _ => Err(ApiFailure::no_route(request)),
         }
     }
+
+    fn create_database(&mut self, request: &Request) -> Answer {
+        let body = object(request, 7400)?;
+        let Some(name) = text(&body, "name").filter(|name| !name.is_empty()) else {
+            return Err(ApiFailure::bad(7400, "name is required"));
+        };
+        if self
+            .databases
+            .values()
+            .any(|database| database.name == name)
+        {
+            return Err(ApiFailure::bad(
+                7502,
+                format!("A database with that name '{name}' already exists"),
+            ));
+        }
+        let id = self.new_database_id(None, name);
+        let database = Database {
+            name: name.to_owned(),
+            created: Some(request.now),
+            attributes: body
+                .get("jurisdiction")
+                .map(|place| ("jurisdiction".to_owned(), place.clone()))
+                .into_iter()
+                .collect(),
+            sql: String::new(),
+            export: None,
+            import: None,
+        };
+        let mut shown = detail(&id, &database);
+        shown["created_in_region"] = json!("WEUR");
+        self.databases.insert(id, database);
+        Ok(ok(shown))
+    }
+
+    /// The sandbox runs no statements, so every one succeeds without rows.
+    fn query_database(&self, key: &str, how: &str, request: &Request) -> Answer {
+        let id = self.find_database(key).ok_or_else(|| missing(key))?;
+        let database = self.databases.get(&id).ok_or_else(|| missing(key))?;
+        if database.is_exported(request.now) {
+            return Err(ApiFailure::bad(7500, "the database is being exported"));
+        }
+        let nothing = if how == "raw" {
+            json!({"columns": [], "rows": []})
+        } else {
+            json!([])
+        };
+        let rows = json!({"results": nothing, "success": true, "meta": {
+            "served_by": "sandbox", "duration": 0.1, "changes": 0, "last_row_id": 0,
+            "changed_db": false, "size_after": 12288, "rows_read": 0, "rows_written": 0,
+        }});
+        Ok(ok(json!([rows])))
+    }
+}
+
+fn missing(key: &str) -> ApiFailure {
+    ApiFailure::not_found(7404, format!("The database {key} could not be found"))
 }
 
 fn to_json(id: &str, database: &Database) -> Value {
@@ -226,7 +251,7 @@ fn to_json(id: &str, database: &Database) -> Value {
         "uuid": id,
         "name": database.name,
         "version": "production",
-        "jurisdiction": null,
+        "jurisdiction": database.attributes.get("jurisdiction"),
     });
     put(&mut shown, "created_at", database.created.map(moment));
     shown
@@ -234,8 +259,8 @@ fn to_json(id: &str, database: &Database) -> Value {
 
 fn detail(id: &str, database: &Database) -> Value {
     let mut shown = to_json(id, database);
-    shown["num_tables"] = json!(0);
-    shown["file_size"] = json!(12288);
+    shown["num_tables"] = json!(database.tables());
+    shown["file_size"] = json!(database.size());
     shown["read_replication"] = json!({ "mode": "disabled" });
     shown
 }
