@@ -1,5 +1,8 @@
 //! An API request as a value: what is asked, before anything is sent.
 
+use std::fmt;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -103,6 +106,70 @@ impl Call {
     }
 }
 
+/// An address at another host that a provider signed, so that no token is needed
+/// there. Whoever knows it may do what it was signed for, so `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedUrl(String);
+
+impl SignedUrl {
+    /// An address as the provider wrote it. It is checked when it is used.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The whole address, which is a secret.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedUrl([hidden])")
+    }
+}
+
+/// A request of a backup or of a restoration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transfer {
+    /// To the provider's API.
+    Call {
+        /// The request.
+        call: Call,
+        /// How long to wait before it is sent.
+        after: Duration,
+    },
+    /// Fetches what is at a signed address.
+    Download {
+        /// The provider that signed it.
+        api: Api,
+        /// The address.
+        from: SignedUrl,
+        /// The maximum size in bytes.
+        maximum: usize,
+    },
+    /// Writes to a signed address.
+    Upload {
+        /// The provider that signed it.
+        api: Api,
+        /// The address.
+        to: SignedUrl,
+        /// What is written.
+        content: Bytes,
+        /// The `ETag` of the answer if all of it arrived, without quotation marks.
+        etag: String,
+    },
+}
+
+impl From<Call> for Transfer {
+    fn from(call: Call) -> Self {
+        Self::Call {
+            call,
+            after: Duration::ZERO,
+        }
+    }
+}
+
 /// The first segment of a target's path that is `.` or `..`: proxies and
 /// servers resolve it, so the request would be about something else. Such a
 /// segment cannot be escaped, because `%2E` means the same.
@@ -115,6 +182,20 @@ pub fn dot_segment(target: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signed_address_is_not_shown() {
+        let signed = Transfer::Download {
+            api: Api::Cloudflare,
+            from: SignedUrl::new("https://files.example/dump.sql?X-Amz-Signature=5ec4e7"),
+            maximum: 1,
+        };
+        let shown = format!("{signed:?}");
+        assert!(
+            !shown.contains("5ec4e7") && !shown.contains("files"),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn a_name_cannot_leave_its_path_segment() {

@@ -18,8 +18,8 @@ use crate::model::{KindRef, Place, Resource, ResourceId};
 
 pub use self::capability::{
     Activity, Backup, Batch, Bindings, Contents, ContentsPage, CountedPage, Details, Expiry,
-    Filling, Holder, Holders, HoldersPage, InPlace, KeepMark, MarkRemoval, Namesake, Object,
-    Obstacles, Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
+    Holder, Holders, HoldersPage, InPlace, KeepMark, MarkRemoval, Namesake, Object, Obstacles,
+    Queries, Recovery, Restore, Shown, Unbinding, UsersPage,
 };
 pub use self::references::{
     Ask, Counted, ReadsReferences, ReferenceAnswer, ReferencePage, UserSource,

@@ -77,7 +77,8 @@
 //!   file, two lines in its provider's file, and its product in the sandbox;
 //!   `.github/CONTRIBUTING.md` lists what else knows kinds by name, and which test
 //!   fails without it.
-//! - [`wire`]: transport, quotas, retries, tokens. [`clock`]: the time.
+//! - [`wire`]: transport, quotas, retries, tokens, signed addresses. [`clock`]: the
+//!   time.
 //! - [`scan`], [`roots`]: all reads. `roots` decides which questions a forge is asked
 //!   and which answers are accepted; [`roots::github`] is the only forge.
 //!   `scan::uses` reads the references of single resources within the limits of a
@@ -194,6 +195,11 @@
 //!   ([`wire::Client::write`]); then it is withdrawn and everything is re-read. After
 //!   three such rounds in a row the lane gives up, because re-reads alone use up
 //!   the quota.
+//! - A backup is a state machine without I/O ([`kind::Backup`]): it asks for requests to
+//!   the API, with pauses, and for downloads from addresses that the provider signs
+//!   ([`call::Transfer`]). Such an address is a secret: it gets no token, and it is in no
+//!   message and no journal. A backup that is used later than it was made is compared
+//!   with the resource again, where the provider shows a difference.
 //! - There is no `force` and no `hard_delete` option: nothing that previews leave
 //!   behind needs one.
 //! - A leak leaves the issue only if its kind was listed completely in its place,

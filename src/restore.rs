@@ -18,6 +18,7 @@ use crate::gc::Outcome;
 use crate::journal::{
     self, Journal, JournalEntry, JournalError, JournaledResource, RunRecord, Snapshot, StepState,
 };
+use crate::kind::Malformed;
 use crate::model::{KindRef, ResourceId};
 use crate::policy::Action;
 use crate::providers;
@@ -366,18 +367,16 @@ async fn fill(
         made.id = new.into();
         // The provider refuses by its own clock.
         let now = client.latest(client.clock().now());
-        let filling = backup.fill(&made, held, now);
-        expired = filling.expired;
-        for call in filling.calls {
-            let failed = |why: String| {
-                format!(
-                    "it was restored as {new}, but what it held was not, or not all of it: {why}"
-                )
-            };
-            let sent = client.send(&call).await;
+        expired = backup.expired(held, now);
+        let failed = |why: String| {
+            format!("it was restored as {new}, but what it held was not, or not all of it: {why}")
+        };
+        let malformed = |error: Malformed| failed(client.redact(&error.0));
+        let mut written = Value::Null;
+        while let Some(transfer) = backup.fill(&made, held, &written, now).map_err(malformed)? {
+            let sent = client.transfer(&transfer).await;
             let body = sent.map_err(|error| failed(error.to_string()))?;
-            let written = backup.read_filled(&body);
-            written.map_err(|error| failed(client.redact(&error.0)))?;
+            backup.take_filled(&mut written, &body).map_err(malformed)?;
         }
     }
     let mut details = if *new == *id.id {

@@ -1,5 +1,6 @@
-//! The only connection to the providers, and the only loop that sends requests:
-//! permit, limiter, attempt, classify, wait.
+//! The only connection to the providers, and the only loop that sends requests to their
+//! APIs: permit, limiter, attempt, classify, wait. [`Client::transfer`] has another one
+//! for addresses that a provider signed, which take no token and no quota.
 //!
 //! Everything above uses a tower `Service` from request bytes to response
 //! bytes. One implementation is [`http`]; the other is the sandbox, called in
@@ -12,6 +13,7 @@ mod outgoing;
 pub mod quota;
 pub mod retry;
 pub mod token;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use http::StatusCode;
 use preview_gc::boxes::CheckedKeys;
-use preview_gc::call::Call;
+use preview_gc::call::{Call, Transfer};
 use preview_gc::clock::Clock;
 use preview_gc::evidence::{ActionsRun, ClosedSearch, PullRequest, RepositoryRoots, RootsWanted};
 use preview_gc::gc::Outcome;
@@ -170,10 +170,11 @@ fn answers() -> Vec<Answered> {
                 let id = resource.identity();
                 calls.push(kind.details().map(|details| details.ask(resource)));
                 calls.extend(asks(kind, &id).into_iter().map(|ask| Some(ask.call)));
-                calls.push(
-                    kind.backup()
-                        .and_then(|backup| backup.next(&id, &Value::Null)),
-                );
+                let backup = kind.backup();
+                let first = backup.map(|backup| backup.next(&id, &Value::Null).unwrap());
+                if let Some(Some(Transfer::Call { call, .. })) = first {
+                    calls.push(Some(call));
+                }
                 calls.extend([Some(kind.inspect(&id)), Some(kind.delete(&id))]);
                 let recovery = kind.restore().and_then(|restore| restore.recovery());
                 calls.push(recovery.map(|recovery| recovery.ask(&id)));
@@ -213,7 +214,9 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
     let _ = kind.refusal(StatusCode::CONFLICT, body);
     let mut held = Value::Null;
     if let Some(backup) = kind.backup() {
-        let _ = backup.take(&mut held, body);
+        for _ in 0..3 {
+            let _ = backup.take(&mut held, body);
+        }
     }
     if let Some(resource) = resource {
         let id = resource.identity();
@@ -259,8 +262,13 @@ fn read_all(kind: &dyn Kind, place: &Arc<Place>, resource: Option<&Resource>, bo
         let _ = bindings.map(|bindings| bindings.unbind(&id, &id, body));
         if let Some(backup) = kind.backup() {
             let _ = backup.next(&id, &held);
-            let _ = backup.fill(&id, &held, chrono::DateTime::UNIX_EPOCH);
-            let _ = backup.read_filled(held.to_string().as_bytes());
+            let _ = backup.is_current(&held, body);
+            let _ = backup.expired(&held, chrono::DateTime::UNIX_EPOCH);
+            let mut written = Value::Null;
+            for _ in 0..3 {
+                let _ = backup.fill(&id, &held, &written, chrono::DateTime::UNIX_EPOCH);
+                let _ = backup.take_filled(&mut written, body);
+            }
         }
         let said = serde_json::from_slice(body).ok();
         let _ = restore.map(|restore| restore.recreate(&id, said.as_ref()));

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::{Addressed, Malformed, NextPage, PageOf, Query, ReferenceAnswer};
-use crate::call::Call;
+use crate::call::{Call, Transfer};
 use crate::model::{Place, References, Resource, ResourceId, Time};
 
 /// When resources were last active, by id.
@@ -225,33 +225,49 @@ pub trait Expiry: Sync {
 }
 
 /// What resources of a kind hold, fetched part by part and put back.
+///
+/// Both are state machines whose state is a value: [`Null`](Value::Null) at first, and
+/// for a backup in the end what the journal keeps. An error means that there is no
+/// backup, or that it is not written back.
 pub trait Backup: Sync {
-    /// Asks for the next part; none when everything is there. Nothing is there
-    /// at first, which is null.
-    fn next(&self, id: &ResourceId, held: &Value) -> Option<Call>;
+    /// Asks for the next part; none when everything is there.
+    fn next(&self, id: &ResourceId, held: &Value) -> Result<Option<Transfer>, Malformed>;
 
-    /// Takes such a part.
+    /// Takes the answer.
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed>;
 
-    /// Returns the requests that write the backup into a resource that was
-    /// created again, in their order.
-    fn fill(&self, _id: &ResourceId, _held: &Value, _now: DateTime<Utc>) -> Filling {
-        Filling::default()
+    /// Asks for what shows whether a resource changed after its backup; none where
+    /// the provider shows nothing of that.
+    fn recheck(&self, _id: &ResourceId) -> Option<Call> {
+        None
     }
 
-    /// Reads the answer to one of them; an error says what was not written.
-    fn read_filled(&self, _body: &[u8]) -> Result<(), Malformed> {
+    /// Reads the answer: whether the resource looks as it did when it was backed up.
+    fn is_current(&self, _held: &Value, _body: &[u8]) -> Result<bool, Malformed> {
+        Ok(true)
+    }
+
+    /// How many entries are not written back because they have expired since.
+    fn expired(&self, _held: &Value, _now: DateTime<Utc>) -> usize {
+        0
+    }
+
+    /// Asks for the next request that writes the backup into a resource that was
+    /// created again; none when all of it is written. `now` is the same for all.
+    fn fill(
+        &self,
+        _id: &ResourceId,
+        _held: &Value,
+        _written: &Value,
+        _now: DateTime<Utc>,
+    ) -> Result<Option<Transfer>, Malformed> {
+        Ok(None)
+    }
+
+    /// Takes the answer; an error says what was not written.
+    fn take_filled(&self, _written: &mut Value, _body: &[u8]) -> Result<(), Malformed> {
         Ok(())
     }
-}
-
-/// How a backup is written back.
-#[derive(Debug, Default)]
-pub struct Filling {
-    /// The requests, in their order.
-    pub calls: Vec<Call>,
-    /// How many entries are left out because they have expired since.
-    pub expired: usize,
 }
 
 /// Makes a resource again that was deleted.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Sweep;
 use super::lane::{Backups, Lane};
 use super::ready_step::ReadyStep;
+use crate::call::Transfer;
 use crate::kind::Backup;
 use crate::model::ResourceId;
 use crate::policy::Action;
@@ -22,7 +23,8 @@ pub(super) enum NoBackup {
 impl Sweep<'_, '_> {
     /// Backs up the resources of a batch, one after the other, until no more
     /// steps are started. Also returns the steps whose backup failed, each with
-    /// the reason.
+    /// the reason. A resource whose backup is compared with it again is deleted
+    /// right after that; the rest of the batch waits.
     pub(super) async fn keep(
         &self,
         lane: &mut Lane,
@@ -30,6 +32,11 @@ impl Sweep<'_, '_> {
     ) -> (Vec<ReadyStep>, Vec<(usize, String)>) {
         let (mut kept, mut unkept) = (Vec::new(), Vec::new());
         for mut ready in batch {
+            let backup = self.wanted_backup(ready.step);
+            let is_compared = backup.and_then(|backup| backup.recheck(&self.ids[ready.step]));
+            if is_compared.is_some() && !kept.is_empty() {
+                break;
+            }
             match self.back_up(&mut lane.backups, ready.step).await {
                 Ok(backup) => {
                     ready.backup = backup;
@@ -52,17 +59,11 @@ impl Sweep<'_, '_> {
         if self.halt(step).is_some() {
             return Err(NoBackup::RunEnds);
         }
-        let backup = self
-            .kind(step)
-            .and_then(|kind| kind.backup())
-            .filter(|_| self.steps[step].backup && self.action(step) == Action::Delete);
-        let Some(backup) = backup else {
+        let Some(backup) = self.wanted_backup(step) else {
             return Ok(None);
         };
-        if let Some(held) = backups.get(&step) {
-            return Ok(Some(held.clone()));
-        }
-        match contents(&self.survey.client, backup, &self.ids[step]).await {
+        let known = backups.remove(&step);
+        match self.current(backup, step, known).await {
             Ok(held) => {
                 backups.insert(step, held.clone());
                 Ok(Some(held))
@@ -74,19 +75,68 @@ impl Sweep<'_, '_> {
             ))),
         }
     }
+
+    /// Returns how a step's resource is backed up, if its rule asks for that.
+    fn wanted_backup(&self, step: usize) -> Option<&'static dyn Backup> {
+        let backup = self.kind(step).and_then(|kind| kind.backup());
+        backup.filter(|_| self.steps[step].backup && self.action(step) == Action::Delete)
+    }
+
+    /// Returns the contents of a step's resource as they are now: those of its last
+    /// backup if they have not changed since.
+    async fn current(
+        &self,
+        backup: &dyn Backup,
+        step: usize,
+        known: Option<Value>,
+    ) -> Result<Value, String> {
+        let (client, id) = (&self.survey.client, &self.ids[step]);
+        if let Some(held) = known
+            && is_current(client, backup, id, &held).await?
+        {
+            return Ok(held);
+        }
+        let mut held = Value::Null;
+        while let Some(transfer) = next(client, backup, id, &held)? {
+            if self.halt(step).is_some() {
+                return Err("the run ends".to_owned());
+            }
+            let body = client.transfer(&transfer).await;
+            let body = body.map_err(|error| error.to_string())?;
+            let taken = backup.take(&mut held, &body);
+            taken.map_err(|error| client.redact(&error.0))?;
+        }
+        if is_current(client, backup, id, &held).await? {
+            Ok(held)
+        } else {
+            Err("it changed while it was backed up".to_owned())
+        }
+    }
 }
 
-/// Reads the contents of one resource.
-async fn contents(client: &Client, backup: &dyn Backup, id: &ResourceId) -> Result<Value, String> {
-    let mut held = Value::Null;
-    while let Some(call) = backup.next(id, &held) {
-        let body = client
-            .send(&call)
-            .await
-            .map_err(|error| error.to_string())?;
-        backup
-            .take(&mut held, &body)
-            .map_err(|error| client.redact(&error.0))?;
-    }
-    Ok(held)
+/// Returns what a backup asks for next.
+fn next(
+    client: &Client,
+    backup: &dyn Backup,
+    id: &ResourceId,
+    held: &Value,
+) -> Result<Option<Transfer>, String> {
+    let next = backup.next(id, held);
+    next.map_err(|error| client.redact(&error.0))
+}
+
+/// Returns whether a resource looks as it did when it was backed up.
+async fn is_current(
+    client: &Client,
+    backup: &dyn Backup,
+    id: &ResourceId,
+    held: &Value,
+) -> Result<bool, String> {
+    let Some(call) = backup.recheck(id) else {
+        return Ok(true);
+    };
+    let body = client.send(&call).await;
+    let body = body.map_err(|error| error.to_string())?;
+    let current = backup.is_current(held, &body);
+    current.map_err(|error| client.redact(&error.0))
 }

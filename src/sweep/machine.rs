@@ -490,6 +490,7 @@ impl<'p> Sweep<'_, 'p> {
             }
         };
         lane.pending.retain(|one| *one != step);
+        lane.backups.remove(&step);
         // A resource whose deletion failed stays, and so does everything that
         // it uses.
         let outdated = !done.outcome.is_gone();

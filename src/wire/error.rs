@@ -60,6 +60,20 @@ pub enum TransportError {
     },
 }
 
+impl TransportError {
+    /// Removes secrets from its words.
+    pub(super) fn redact(&mut self, redact: impl Fn(&str) -> String) {
+        match self {
+            Self::Connect(text)
+            | Self::Broken(text)
+            | Self::Tls(text)
+            | Self::Certificate { why: text, .. }
+            | Self::Proxy { why: text, .. } => *text = redact(text),
+            Self::Timeout { .. } | Self::TooLarge { .. } => {}
+        }
+    }
+}
+
 /// Returns advice about an untrusted certificate.
 fn cure_of_certificate(proxy: Option<&str>) -> String {
     let trust = "set SSL_CERT_FILE to a file with the certificate of your company's authority";
@@ -172,15 +186,8 @@ impl RequestFailure {
             | Self::NotFound { message, .. }
             | Self::Unavailable { message, .. }
             | Self::Refused { message, .. } => message,
-            Self::Malformed(text)
-            | Self::BadRequest(text)
-            | Self::Transport(
-                TransportError::Connect(text)
-                | TransportError::Broken(text)
-                | TransportError::Tls(text)
-                | TransportError::Certificate { why: text, .. }
-                | TransportError::Proxy { why: text, .. },
-            ) => text,
+            Self::Malformed(text) | Self::BadRequest(text) => text,
+            Self::Transport(error) => return error.redact(redact),
             Self::NotConfigured
             | Self::BadToken
             | Self::Redirected { .. }
@@ -188,10 +195,7 @@ impl RequestFailure {
             | Self::Withheld { .. }
             | Self::Throttled { .. }
             | Self::Deadline
-            | Self::Outdated
-            | Self::Transport(TransportError::Timeout { .. } | TransportError::TooLarge { .. }) => {
-                return;
-            }
+            | Self::Outdated => return,
         };
         *text = redact(text);
     }

@@ -14,6 +14,10 @@ use super::{Transport, TransportError};
 /// Maximum size of a body, which is larger than any page that we request.
 pub const BODY_LIMIT: usize = 64 << 20;
 
+/// A smaller maximum, as an extension of the request that it holds for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyLimit(pub(super) usize);
+
 /// Creates a transport over real sockets. Connections to loopback never use a
 /// proxy, and TLS is set up only when it is needed. `proxy` is the variable
 /// that sets the proxy for all other connections, for error messages.
@@ -24,7 +28,9 @@ pub fn transport(proxy: Option<&'static str>) -> Transport {
         async move {
             let client = clients.of(request.uri())?;
             let proxy = proxy.filter(|_| !is_local(request.uri()));
-            exchange(&client, request, BODY_LIMIT, proxy).await
+            let limit = request.extensions().get::<BodyLimit>();
+            let limit = limit.map_or(BODY_LIMIT, |BodyLimit(limit)| *limit);
+            exchange(&client, request, limit, proxy).await
         }
     });
     BoxCloneSyncService::new(service)

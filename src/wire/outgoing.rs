@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::model::Api;
 use crate::providers;
 
-const USER_AGENT: &str = concat!("preview-gc/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("preview-gc/", env!("CARGO_PKG_VERSION"));
 
 /// What is needed to talk to one provider.
 #[derive(Debug, Clone)]

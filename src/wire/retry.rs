@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::providers::{self, answer::retry_after};
 
 /// Maximum number of attempts, including the first.
-const ATTEMPTS: u32 = 4;
+pub(super) const ATTEMPTS: u32 = 4;
 
 /// Maximum number of attempts while another operation locks the place, which
 /// ends soon.
@@ -75,12 +75,7 @@ pub(super) fn judge(
                 wait: asked.unwrap_or(wait),
             }
         }
-        // The next attempt would fail in the same way.
-        Err(
-            TransportError::TooLarge { .. }
-            | TransportError::Tls(_)
-            | TransportError::Certificate { .. },
-        ) => RetryDecision::Done,
+        Err(error) if is_permanent(error) => RetryDecision::Done,
         Err(_) if !outgoing.repeatable || last => RetryDecision::Done,
         Err(_) => RetryDecision::Again {
             wait: backoff(attempt),
@@ -88,9 +83,19 @@ pub(super) fn judge(
     }
 }
 
+/// Returns whether the next attempt would fail in the same way.
+pub(super) fn is_permanent(error: &TransportError) -> bool {
+    matches!(
+        error,
+        TransportError::TooLarge { .. }
+            | TransportError::Tls(_)
+            | TransportError::Certificate { .. }
+    )
+}
+
 /// Returns the delay: half a second, doubled each time, plus up to half of it
 /// so that parallel requests do not retry at the same time.
-fn backoff(attempt: u32) -> Duration {
+pub(super) fn backoff(attempt: u32) -> Duration {
     let base = Duration::from_millis(500) * 2_u32.saturating_pow(attempt.saturating_sub(1));
     base + base.mul_f32(fastrand::f32() / 2.0)
 }

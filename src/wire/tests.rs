@@ -19,6 +19,11 @@ pub(crate) fn client_of(
         let response = answer(request);
         async move { Ok(response) }
     }));
+    client_over(api, transport)
+}
+
+/// Creates a client of one provider over this transport.
+pub(crate) fn client_over(api: Api, transport: Transport) -> Client {
     let endpoint = ApiEndpoint {
         base: "http://127.0.0.1:8080/api/".parse().unwrap(),
         graphql: Some("http://127.0.0.1:8080/graph".parse().unwrap()),

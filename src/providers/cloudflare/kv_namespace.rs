@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::envelope::{self, account};
-use crate::call::Call;
-use crate::kind::{Backup, Filling, Kind, Malformed, Page, PageOf, Restore};
+use crate::call::{Call, Transfer};
+use crate::kind::{Backup, Kind, Malformed, Page, PageOf, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, UsedBy,
 };
@@ -100,22 +100,45 @@ fn count(held: &Value, key: &str) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// The pairs that a bulk write takes, without those that Cloudflare would refuse.
+fn pairs(held: &Value, now: DateTime<Utc>) -> Result<Vec<Value>, Malformed> {
+    let held = KvBackup::deserialize(held)?;
+    let soonest = now + SOONEST_EXPIRATION;
+    let stays = |entry: &&HeldEntry| {
+        let ends = entry.expiration.and_then(|at| i64::try_from(at).ok());
+        ends.is_none_or(|at| at > soonest.timestamp())
+    };
+    let pair = |entry: &HeldEntry| {
+        let mut pair = json!({ "key": entry.name, "value": entry.value, "base64": true });
+        if let Some(expiration) = entry.expiration {
+            pair["expiration"] = json!(expiration);
+        }
+        if let Some(metadata) = &entry.metadata {
+            pair["metadata"] = metadata.clone();
+        }
+        pair
+    };
+    Ok(held.entries.iter().filter(stays).map(pair).collect())
+}
+
 /// Keys with values, metadata and expiry.
 impl Backup for KvNamespace {
-    fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
+    fn next(&self, id: &ResourceId, held: &Value) -> Result<Option<Transfer>, Malformed> {
         let below = |last: &[&str]| {
             let path = [&path(id)[..], last].concat();
             Call::get(Api::Cloudflare, &path)
         };
         let keys = below(&["keys"]).with("limit", "1000");
-        if held.is_null() {
-            return Some(keys);
-        }
-        if let Some(cursor) = held["cursor"].as_str() {
-            return Some(keys.with("cursor", cursor));
-        }
-        let missing = held["entries"].get(count(held, "fetched"))?;
-        Some(below(&["values", missing["name"].as_str()?]))
+        let call = if held.is_null() {
+            Some(keys)
+        } else if let Some(cursor) = held["cursor"].as_str() {
+            Some(keys.with("cursor", cursor))
+        } else {
+            let missing = held["entries"].get(count(held, "fetched"));
+            let name = missing.map(|missing| missing["name"].as_str().unwrap_or_default());
+            name.map(|name| below(&["values", name]))
+        };
+        Ok(call.map(Into::into))
     }
 
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
@@ -143,7 +166,10 @@ impl Backup for KvNamespace {
             held["cursor"] = json!(cursor);
         } else {
             let fetched = count(held, "fetched");
-            held["entries"][fetched]["value"] = json!(BASE64.encode(body));
+            let Some(entry) = held["entries"].get_mut(fetched) else {
+                return Err(Malformed("there is no key for this value".to_owned()));
+            };
+            entry["value"] = json!(BASE64.encode(body));
             held["fetched"] = json!(fetched + 1);
             held["bytes"] = json!(count(held, "bytes") + body.len());
         }
@@ -157,41 +183,35 @@ impl Backup for KvNamespace {
         Ok(())
     }
 
-    fn fill(&self, id: &ResourceId, held: &Value, now: DateTime<Utc>) -> Filling {
-        let Ok(held) = serde_json::from_value::<KvBackup>(held.clone()) else {
-            return Filling::default();
-        };
-        let soonest = now + SOONEST_EXPIRATION;
-        let stays = |entry: &&HeldEntry| {
-            let ends = entry.expiration.and_then(|at| i64::try_from(at).ok());
-            ends.is_none_or(|at| at > soonest.timestamp())
-        };
-        let pair = |entry: &HeldEntry| {
-            let mut pair = json!({ "key": entry.name, "value": entry.value, "base64": true });
-            if let Some(expiration) = entry.expiration {
-                pair["expiration"] = json!(expiration);
-            }
-            if let Some(metadata) = &entry.metadata {
-                pair["metadata"] = metadata.clone();
-            }
-            pair
-        };
-        let pairs: Vec<Value> = held.entries.iter().filter(stays).map(pair).collect();
+    fn expired(&self, held: &Value, now: DateTime<Utc>) -> usize {
+        let entries = held["entries"].as_array().map_or(0, Vec::len);
+        pairs(held, now).map_or(0, |pairs| entries - pairs.len())
+    }
+
+    fn fill(
+        &self,
+        id: &ResourceId,
+        held: &Value,
+        written: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Transfer>, Malformed> {
+        let pairs = pairs(held, now)?;
         let path = [&path(id)[..], &["bulk"]].concat();
-        let calls = pairs.chunks(10_000).map(|pairs| {
+        let next = pairs.chunks(10_000).nth(count(written, "requests"));
+        let call = next.map(|pairs| {
             Call::new(Api::Cloudflare, Method::PUT, &path).json(&Value::from(pairs.to_vec()))
         });
-        Filling {
-            calls: calls.collect(),
-            expired: held.entries.len() - pairs.len(),
-        }
+        Ok(call.map(Into::into))
     }
 
     /// A bulk write answers 200 also where some keys were not written.
-    fn read_filled(&self, body: &[u8]) -> Result<(), Malformed> {
-        let (written, _) = envelope::open::<BulkWritten>(body)?;
-        match written.unsuccessful_keys.as_slice() {
-            [] => Ok(()),
+    fn take_filled(&self, written: &mut Value, body: &[u8]) -> Result<(), Malformed> {
+        let (answer, _) = envelope::open::<BulkWritten>(body)?;
+        match answer.unsuccessful_keys.as_slice() {
+            [] => {
+                *written = json!({ "requests": count(written, "requests") + 1 });
+                Ok(())
+            }
             [one] => Err(Malformed(format!("the key {one:?} was not written"))),
             [first, rest @ ..] => Err(Malformed(format!(
                 "the key {first:?} and {} others were not written",

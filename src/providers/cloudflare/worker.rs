@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::bindings;
 use super::envelope::{self, account};
-use crate::call::Call;
+use crate::call::{Call, Transfer};
 use crate::kind::{
     Backup, Bindings, ByHand, DeletionRefusal, Kind, Malformed, NextPage, Page, PageOf, Queries,
     ReadsReferences, Unbinding,
@@ -114,7 +114,7 @@ struct BetaWorker {
 /// A Worker's settings: bindings and configuration, for deploying it again by
 /// hand. Its code, assets and secrets are not given out.
 impl Backup for Worker {
-    fn next(&self, id: &ResourceId, held: &Value) -> Option<Call> {
+    fn next(&self, id: &ResourceId, held: &Value) -> Result<Option<Transfer>, Malformed> {
         let path = [
             "accounts",
             account(&id.place),
@@ -123,7 +123,8 @@ impl Backup for Worker {
             &id.id,
             "settings",
         ];
-        held.is_null().then(|| Call::get(Api::Cloudflare, &path))
+        let settings = held.is_null().then(|| Call::get(Api::Cloudflare, &path));
+        Ok(settings.map(Into::into))
     }
 
     fn take(&self, held: &mut Value, body: &[u8]) -> Result<(), Malformed> {
