@@ -2,6 +2,7 @@
 
 mod buckets;
 mod cases;
+mod databases;
 mod journal;
 mod outcomes;
 mod rechecks;

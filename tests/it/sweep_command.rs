@@ -6,6 +6,7 @@ mod brakes;
 mod cases;
 mod changes;
 mod cycles;
+mod databases;
 mod expiries;
 mod failures;
 mod hosts;

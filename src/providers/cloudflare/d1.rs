@@ -1,13 +1,18 @@
 //! D1 databases. They have no time of change.
 
+mod backup;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use http::Method;
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::envelope;
 use crate::call::Call;
-use crate::kind::{Kind, Malformed, Page, PageOf};
+use crate::kind::{Backup, Kind, Malformed, Page, PageOf, Restore};
 use crate::model::{
     Api, Headroom, KindAbout, KindRef, Place, PlaceSort, Resource, ResourceId, Time, UsedBy,
 };
@@ -22,7 +27,8 @@ static ABOUT: KindAbout = KindAbout {
     created: true,
     read_permission: "D1 Read",
     write_permission: "D1 Write",
-    undo: "cannot be restored",
+    backup: true,
+    undo: "can be restored under a new id, with what it held, if its rule says `backup = true`",
     used_by: UsedBy::These(&[
         "worker",
         "worker_preview",
@@ -43,6 +49,8 @@ struct Database {
     uuid: Box<str>,
     name: Box<str>,
     created_at: Option<DateTime<Utc>>,
+    /// In bytes. Listings do not have it.
+    file_size: Option<u64>,
 }
 
 impl Database {
@@ -52,6 +60,15 @@ impl Database {
             ..Resource::new(KindRef(&ABOUT), place, self.uuid, self.name)
         }
     }
+}
+
+/// A database of a listing, with what the provider said of it.
+fn read(place: &Arc<Place>, original: Box<RawValue>) -> Result<Resource, Malformed> {
+    let database: Database = serde_json::from_str(original.get())?;
+    Ok(Resource {
+        original: Some(Box::<str>::from(original)),
+        ..database.resource(place)
+    })
 }
 
 /// The path of one database.
@@ -71,11 +88,11 @@ impl Kind for D1 {
     }
 
     fn read_page(&self, place: &Arc<Place>, body: &[u8]) -> Result<Page, Malformed> {
-        let (databases, info) = envelope::open::<Vec<Database>>(body)?;
+        let (databases, info) = envelope::open::<Vec<Box<RawValue>>>(body)?;
         let (total, next) = envelope::numbered(info.as_ref())?;
-        let items = databases.into_iter().map(|one| one.resource(place));
+        let items = databases.into_iter().map(|one| read(place, one));
         Ok(Page {
-            items: items.collect(),
+            items: items.collect::<Result<_, _>>()?,
             total,
             next,
         })
@@ -92,5 +109,31 @@ impl Kind for D1 {
 
     fn delete(&self, id: &ResourceId) -> Call {
         Call::delete(Api::Cloudflare, &path(id))
+    }
+
+    fn restore(&self) -> Option<&dyn Restore> {
+        Some(self)
+    }
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+}
+
+impl Restore for D1 {
+    /// In the same jurisdiction: data that must not leave it would be elsewhere.
+    fn recreate(&self, id: &ResourceId, original: Option<&Value>) -> Option<Call> {
+        let mut database = json!({ "name": id.name });
+        let jurisdiction = original.map(|original| &original["jurisdiction"]);
+        if let Some(jurisdiction) = jurisdiction.filter(|jurisdiction| !jurisdiction.is_null()) {
+            database["jurisdiction"] = jurisdiction.clone();
+        }
+        let path = ["accounts", id.place.id(), "d1", "database"];
+        Some(Call::new(Api::Cloudflare, Method::POST, &path).json(&database))
+    }
+
+    fn read_recreated(&self, body: &[u8]) -> Result<String, Malformed> {
+        let (database, _) = envelope::open::<Database>(body)?;
+        Ok(database.uuid.into())
     }
 }

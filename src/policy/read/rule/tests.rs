@@ -563,8 +563,8 @@ fn a_backup_is_kept_where_it_is_asked_for_and_can_be() {
     }
     // A branch expires a day later, and can be kept until then.
     assert!(policy(&text("\"neon_branch\"", "backup = true")).rules[0].backup);
-    for kind in ["\"d1\"", "[\"worker\", \"d1\"]"] {
-        let expected = ["there is no backup of a d1"];
+    for kind in ["\"hyperdrive\"", "[\"worker\", \"hyperdrive\"]"] {
+        let expected = ["there is no backup of a hyperdrive"];
         assert_eq!(mistakes(&text(kind, "backup = true")), expected);
         assert!(mistakes(&text(kind, "backup = false")).is_empty());
     }
