@@ -105,7 +105,9 @@ impl Exit {
             }
             Self::Unexpected => "unexpected failure",
             Self::Usage => "usage, policy or configuration error",
-            Self::Incomplete => "incomplete data: the resources that depend on it were kept",
+            Self::Incomplete => {
+                "incomplete data, also where the token of Cloudflare or Neon is not set: the resources that depend on it were kept"
+            }
             Self::Braked => "a brake stopped the sweep before its first deletion",
             Self::Failed => {
                 "some deletions or restorations failed, are impossible or stayed in doubt"

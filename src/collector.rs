@@ -226,7 +226,7 @@ impl<'p> Collector<'p> {
         });
         let audit_scope = AuditScope {
             policy_scopes: policy_scopes.collect(),
-            graph: KindGraph::of(providers::vocabulary()),
+            graph: KindGraph::of(providers::vocabulary(), providers::source_names()),
             targets,
             gaps: places.gaps,
         };

@@ -18,6 +18,22 @@ pub(crate) fn span(delta: TimeDelta) -> String {
     format!("{seconds}s")
 }
 
+/// Formats a noun with its indefinite article: "a Worker", "an R2 bucket".
+pub(crate) fn one(noun: &str) -> String {
+    let an = noun.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o', 'R']);
+    // The letter R is spoken with a vowel first where it is one.
+    let an = an && !(noun.starts_with('R') && noun[1..].starts_with(|c: char| c.is_lowercase()));
+    format!("{} {noun}", if an { "an" } else { "a" })
+}
+
+/// Formats a noun in the plural: "Workers", "Workers of a dispatch namespace".
+pub(crate) fn several(noun: &str) -> String {
+    match noun.split_once(" of ") {
+        Some((noun, of)) => format!("{noun}s of {of}"),
+        None => format!("{noun}s"),
+    }
+}
+
 /// Formats the time since `at` in its largest unit.
 pub(crate) fn age(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
     let minutes = (now - at).num_minutes().max(0);

@@ -20,6 +20,8 @@ pub enum Unit {
     Share,
     /// A number from 0 to 1, but not 0.
     PositiveShare,
+    /// A duration that is not 0.
+    PositiveDuration,
 }
 
 /// The value of a limit.
@@ -192,7 +194,7 @@ pub static REREAD_AFTER: Limit<Duration> = Limit {
         key: "reread-after",
         flag: "reread-after",
         variable: "PREVIEW_GC_REREAD_AFTER",
-        unit: Unit::Duration,
+        unit: Unit::PositiveDuration,
         default: "30s",
         help: "Maximum age of a listing that a deletion relies on",
         // An interactive audit deletes too.
@@ -221,7 +223,7 @@ pub static DEADLINE: Limit<Duration> = Limit {
         key: "deadline",
         flag: "deadline",
         variable: "PREVIEW_GC_DEADLINE",
-        unit: Unit::Duration,
+        unit: Unit::PositiveDuration,
         default: "20m",
         help: "Maximum duration of the run",
         verbs: CONNECTED,
@@ -275,7 +277,7 @@ impl Unit {
     /// Returns the placeholder of a value in the help.
     pub fn placeholder(self) -> &'static str {
         match self {
-            Self::Duration => "DURATION",
+            Self::Duration | Self::PositiveDuration => "DURATION",
             Self::Count => "N",
             Self::Share | Self::PositiveShare => "0..1",
         }
@@ -291,6 +293,12 @@ impl Unit {
             Self::Duration => parse_duration(text)
                 .map(LimitValue::Duration)
                 .ok_or("not a duration; write a whole number and s, m, h, d or w"),
+            Self::PositiveDuration => match Self::Duration.parse(text)? {
+                LimitValue::Duration(duration) if duration <= TimeDelta::zero() => {
+                    Err("it must be more than 0s, or the run could do nothing in time")
+                }
+                value => Ok(value),
+            },
             Self::Count => text
                 .parse()
                 .map(LimitValue::Count)

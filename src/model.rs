@@ -14,7 +14,7 @@ mod time;
 
 pub use claim::{Claim, PullRequestNumber, RunId};
 pub use kind::{
-    AttributeAbout, AttributeSort, Headroom, KindAbout, KindRef, NamesOnlyProtected,
+    AttributeAbout, AttributeSort, Headroom, KindAbout, KindName, KindRef, NamesOnlyProtected,
     ReferencesFrom, UsedBy,
 };
 pub use place::{Api, Place, PlaceSort, ScopeKey, ScopeTable};

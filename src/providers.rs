@@ -25,7 +25,7 @@ pub use self::about::{Counting, ExtraToken, ProviderAbout, QuotaFigures};
 pub use self::by_hand::Addresses;
 pub use self::facts::{FactAnswer, OpenFact, SettledBy};
 use crate::kind::{Kind, Query, UserSource};
-use crate::model::{Api, KindRef, PlaceSort, ResourceId, ScopeKey, ScopeTable};
+use crate::model::{Api, KindName, KindRef, PlaceSort, ResourceId, ScopeKey, ScopeTable};
 
 /// A provider.
 pub trait Provider: Sync {
@@ -193,6 +193,14 @@ pub fn by_name(name: &str) -> Option<&'static dyn Kind> {
 pub fn sources() -> impl Iterator<Item = &'static dyn UserSource> {
     let sources = PROVIDERS.iter().flat_map(|provider| provider.sources());
     sources.copied()
+}
+
+/// Returns how policies and people call the user sources.
+pub fn source_names() -> impl Iterator<Item = KindName> {
+    sources().map(|source| KindName {
+        id: source.name(),
+        noun: source.noun(),
+    })
 }
 
 /// Returns the user source of that name.

@@ -245,7 +245,10 @@ async fn release_in(
                 journal.write(&[JournalEntry::Released { step, at }])?;
                 (
                     RestoreResult::Released,
-                    "the next sweep may delete it".to_owned(),
+                    "no run protects it any more: later sweeps judge it by its rules. Where it was \
+                     created again after its pull request ended, it stays `unknown` \
+                     unless its rule says `born = \"any\"`"
+                        .to_owned(),
                 )
             }
             Err(why) => (RestoreResult::Failed, format!("it stays protected: {why}")),

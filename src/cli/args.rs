@@ -104,7 +104,7 @@ const FORMATS: [(&str, &str); 6] = [
     ("init", "table or json"),
     ("report", "table, markdown or json"),
     ("restore", "table or json"),
-    ("show", "table or json"),
+    ("show", "table, markdown or json"),
 ];
 
 /// Headings of the help.
@@ -281,7 +281,7 @@ pub(super) struct CommonArgs {
     #[arg(long, value_enum, default_value = "table", env = "PREVIEW_GC_FORMAT", help_heading = OUTPUT)]
     format: Format,
     /// The same as --format json
-    #[arg(long, overrides_with = "format", help_heading = OUTPUT)]
+    #[arg(long, conflicts_with = "format", help_heading = OUTPUT)]
     json: bool,
     /// Run against a simulated cloud inside the program; WORLD is a world file
     /// [default: a demo world]
@@ -342,7 +342,7 @@ pub(super) struct SweepArgs {
     pub(super) yes: bool,
     /// Delete what this plan file (of `audit --out`) lists, without asking; what
     /// changed since is kept
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run"], help_heading = DELETION)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run", "kind"], help_heading = DELETION)]
     pub(super) plan: Option<PathBuf>,
     /// Print the plan and delete nothing; with --format json it is the plan file
     #[arg(long, short = 'n', help_heading = DELETION)]
@@ -379,7 +379,7 @@ pub(super) struct ShowArgs {
     )]
     format: Format,
     /// The same as --format json
-    #[arg(long, overrides_with = "format", help_heading = OUTPUT)]
+    #[arg(long, conflicts_with = "format", help_heading = OUTPUT)]
     json: bool,
     /// When to use colour
     #[arg(

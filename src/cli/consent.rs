@@ -34,8 +34,9 @@ impl Consent {
         }
         if !is_person() {
             return Err(RunFailure::Refused(
-                "a sweep deletes resources and needs consent: pass --yes, or --plan FILE with an \
-                 approved plan"
+                "a sweep deletes resources and needs consent, and there is no terminal to ask at \
+                 (or CI is set): pass --yes, or --plan FILE with a plan that `preview-gc audit \
+                 --out FILE` wrote; --dry-run shows the plan and deletes nothing"
                     .to_owned(),
             ));
         }

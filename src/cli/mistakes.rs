@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 
 /// What people of other tools write, and what it is called here.
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 15] = [
     (
         "plan",
         "`preview-gc sweep --dry-run` shows what a sweep would delete",
@@ -23,6 +23,10 @@ const WORDS: [(&str, &str); 14] = [
     (
         "validate",
         "`preview-gc check` checks policies and credentials",
+    ),
+    (
+        "--yes",
+        "`preview-gc sweep` deletes; the other commands change nothing that could need consent",
     ),
     ("--force", "`--yes` deletes without asking"),
     ("--apply", "`--yes` deletes without asking"),
@@ -97,8 +101,8 @@ fn similar(word: &str, other: &str) -> bool {
 /// Returns what to write for a world file after `--sandbox`.
 fn after_sandbox(wrong: &str, arguments: &[OsString]) -> Option<String> {
     let mut pairs = arguments.windows(2);
-    pairs
-        .any(|pair| pair[0] == *"--sandbox" && pair[1] == *wrong)
+    let follows = pairs.any(|pair| pair[0] == *"--sandbox" && pair[1] == *wrong);
+    (follows && !wrong.starts_with('-'))
         .then(|| format!("a world file is written with an equals sign: --sandbox={wrong}"))
 }
 

@@ -166,7 +166,7 @@ impl Collector<'_> {
             return;
         }
         // The rules of one file may be about what another file's scope hides.
-        let graph = KindGraph::of(providers::vocabulary());
+        let graph = KindGraph::of(providers::vocabulary(), providers::source_names());
         let dated: BTreeSet<KindRef> = self.files.iter().flat_map(Policy::dated_kinds).collect();
         let all: BTreeSet<KindRef> = self.files.iter().flat_map(self::needed).collect();
         let hidden = of_provider.filter(|kind| {
@@ -313,7 +313,7 @@ impl Collector<'_> {
     /// included.
     pub(super) fn targets(&self, places: &BTreeMap<Place, BTreeSet<KindRef>>) -> Vec<Target> {
         let needed: BTreeSet<KindRef> = self.files.iter().flat_map(needed).collect();
-        let graph = KindGraph::of(providers::vocabulary());
+        let graph = KindGraph::of(providers::vocabulary(), providers::source_names());
         let concerned = |kind: KindRef| needed.iter().any(|one| graph.concerns(*one, kind));
         // An entry has its kinds listed only in the places where it holds.
         let protected = |kind: KindRef, place: &Place| {
@@ -402,7 +402,7 @@ impl Collector<'_> {
 /// The listings that a zone which cannot be read hides, as incomplete ones:
 /// what stands there may belong to what these rules name.
 fn hidden_in(needed: &BTreeSet<KindRef>, place: &Place, evidence: &Evidence) -> Vec<Listing> {
-    let graph = KindGraph::of(providers::vocabulary());
+    let graph = KindGraph::of(providers::vocabulary(), providers::source_names());
     let place = Arc::new(place.clone());
     let in_zones = providers::vocabulary().into_iter();
     let in_zones = in_zones.filter(|kind| kind.place == PlaceSort::Zone);
@@ -441,7 +441,7 @@ fn unseen(kind: KindRef, place: &Arc<Place>, evidence: &Evidence) -> Listing {
 /// The kinds in zones whose resources may use something that is needed, belong to it,
 /// or be managed by it.
 fn concerned_in_zones(needed: &BTreeSet<KindRef>) -> impl Iterator<Item = KindRef> {
-    let graph = KindGraph::of(providers::vocabulary());
+    let graph = KindGraph::of(providers::vocabulary(), providers::source_names());
     let in_zones = providers::vocabulary().into_iter();
     in_zones.filter(move |kind| {
         let mut needed = needed.iter();

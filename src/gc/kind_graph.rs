@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{KindRef, Place, PlaceSort, ReferencesFrom, UsedBy};
+use crate::model::{KindName, KindRef, Place, PlaceSort, ReferencesFrom, UsedBy};
 
 /// How a kind of user becomes known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,12 +31,17 @@ pub struct KindGraph {
     kinds: Vec<KindRef>,
     /// By the kind that is used.
     users: BTreeMap<&'static str, Vec<UserKind>>,
+    /// The users that are no resources of their own.
+    sources: Vec<KindName>,
 }
 
 impl KindGraph {
     /// Builds the graph of these kinds. Whatever `used_by` names that is not
     /// among them is a user source.
-    pub fn of(kinds: impl IntoIterator<Item = KindRef>) -> Self {
+    pub fn of(
+        kinds: impl IntoIterator<Item = KindRef>,
+        sources: impl IntoIterator<Item = KindName>,
+    ) -> Self {
         let kinds: Vec<KindRef> = kinds.into_iter().collect();
         let user = |name: &&'static str| {
             let kind = kinds.iter().find(|kind| kind.name() == *name);
@@ -49,7 +54,16 @@ impl KindGraph {
         Self {
             users: users.collect(),
             kinds,
+            sources: sources.into_iter().collect(),
         }
+    }
+
+    /// How a kind or user source of this name is called.
+    pub fn named(&self, id: &'static str) -> KindName {
+        let kinds = self.kinds.iter().map(|kind| kind.named());
+        let mut all = kinds.chain(self.sources.iter().copied());
+        all.find(|one| one.id == id)
+            .unwrap_or(KindName { id, noun: id })
     }
 
     /// Every kind, in the order in which a sweep deletes them.
@@ -188,7 +202,7 @@ mod tests {
     use crate::providers;
 
     fn graph() -> KindGraph {
-        KindGraph::of(providers::vocabulary())
+        KindGraph::of(providers::vocabulary(), providers::source_names())
     }
 
     fn kind(name: &str) -> KindRef {

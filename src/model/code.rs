@@ -194,6 +194,8 @@ codes! {
         "Several files have `[limits]` that differ.";
     QuotaShareZero = "quota-share-zero", Policy,
         "`quota-share` is 0.";
+    LimitZero = "limit-zero", Policy,
+        "A limit is 0 and the run could do nothing.";
     RepositoryMissing = "repository-missing", Policy,
         "No repository is known whose pull requests decide.";
     RepositoryMalformed = "repository-malformed", Policy,

@@ -255,6 +255,14 @@ impl KindRef {
     pub fn name(self) -> &'static str {
         self.0.name
     }
+
+    /// How policies and people call it.
+    pub fn named(self) -> KindName {
+        KindName {
+            id: self.0.name,
+            noun: self.0.noun,
+        }
+    }
 }
 
 impl std::ops::Deref for KindRef {
@@ -294,6 +302,22 @@ impl Ord for KindRef {
 impl fmt::Debug for KindRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.name)
+    }
+}
+
+/// How a kind of resource, or of users that are no resources, is called: by policies and
+/// by people. As text it is the word for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KindName {
+    /// Its name in policies and reports.
+    pub id: &'static str,
+    /// The word for one of them.
+    pub noun: &'static str,
+}
+
+impl fmt::Display for KindName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.noun)
     }
 }
 

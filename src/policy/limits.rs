@@ -1,5 +1,7 @@
 //! The `[limits]` of a policy file.
 
+use chrono::TimeDelta;
+
 use super::fields::{Fields, Mistakes};
 use super::keys::{Duration, Key, Share, Whole};
 use crate::limits::{self, LimitValue, LimitValues, Unit};
@@ -52,6 +54,20 @@ fn value(
         Unit::Share => fields
             .share(&Key::new(key, Share), mistakes)
             .map(|at| LimitValue::Share(at.value)),
+        Unit::PositiveDuration => {
+            let duration = fields.duration(&Key::new(key, Duration), mistakes)?;
+            if duration.value > TimeDelta::zero() {
+                return Some(LimitValue::Duration(duration.value));
+            }
+            mistakes.error(
+                Code::LimitZero,
+                duration.span,
+                format!("`{key}` must be more than 0s"),
+                "the run could do nothing in time",
+                None,
+            );
+            None
+        }
         Unit::PositiveShare => {
             let share = fields.share(&Key::new(key, Share), mistakes)?;
             if share.value > 0.0 {

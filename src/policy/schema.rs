@@ -162,7 +162,7 @@ impl Form for LimitKeys {
         let mut properties = Map::new();
         for limit in limits::ALL {
             let mut form = match limit.unit {
-                Unit::Duration => Duration.schema(vocabulary),
+                Unit::Duration | Unit::PositiveDuration => Duration.schema(vocabulary),
                 Unit::Count => Whole(0..=u64::MAX).schema(vocabulary),
                 Unit::Share => Share.schema(vocabulary),
                 Unit::PositiveShare => {

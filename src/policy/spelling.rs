@@ -7,7 +7,12 @@ pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
         .map(|other| (strsim::damerau_levenshtein(word, other), other))
         .filter(|(distance, other)| *distance <= 2.max(other.len() / 3))
         .min_by_key(|(distance, _)| *distance);
-    match near {
+    // What begins like it is meant more often than what differs in few letters.
+    let begins = known.iter().find(|other| {
+        let rest = other.strip_prefix(word);
+        rest.is_some_and(|rest| word.len() > 1 && rest.starts_with(['_', '-']))
+    });
+    match begins.map(|other| (0, other)).or(near) {
         Some((_, other)) => format!("did you mean `{other}`?"),
         None => format!("there is: {}", known.join(", ")),
     }
@@ -24,6 +29,7 @@ mod tests {
             ("grcae", "did you mean `grace`?"),
             ("grc", "did you mean `grace`?"),
             ("gr", "there is: grace, created-after-opened"),
+            ("created", "did you mean `created-after-opened`?"),
             (
                 // Four letters are missing.
                 "creatd-aftr-opnd",

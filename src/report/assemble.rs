@@ -91,7 +91,7 @@ impl Report {
                 Vec::new()
             },
             unknown_bindings: unknown_bindings::of(run.inventory),
-            dangling: dangling::of(run.inventory),
+            dangling: dangling::of(run.inventory, run.marking.input.graph),
             partly_protected: partly_protected::of(&resources),
             approved_only: false,
             ignored_issues: repositories
@@ -312,7 +312,7 @@ fn undecided<'a>(inventory: &'a Inventory, marking: &Marking<'_>) -> BTreeSet<Un
             kind: resource.kind,
             place: &resource.place,
             missing_listing: match doubt {
-                Doubt::Listing { kind } => Some(*kind),
+                Doubt::Listing { kind } => Some(kind.id),
                 _ => None,
             },
         })

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{PullRequestLine, PullRequestState, Row};
-use crate::format::span;
+use crate::format::{one, several, span};
 use crate::gc::Verdict;
 use crate::gc::verdict::{Alive, Cause, Death, Doubt, Unmatched, Wait};
 use crate::model::PullRequestNumber;
@@ -24,8 +24,12 @@ pub fn words(duration: TimeDelta) -> String {
 
 /// Formats a count with its noun: "1 day", "2 days".
 pub fn plural(number: usize, noun: &str) -> String {
-    let end = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{end}", grouped(number))
+    let number_text = grouped(number);
+    if number == 1 {
+        format!("{number_text} {noun}")
+    } else {
+        format!("{number_text} {}", several(noun))
+    }
 }
 
 /// Formats a number with a comma between groups of three digits.
@@ -182,11 +186,13 @@ fn unknown(now: DateTime<Utc>, doubt: &Doubt) -> Option<String> {
         } => format!("created {}, when #{number} was not open", ago(now, *made)),
         // Why is said once, with what could not be read.
         Doubt::References { unread, kind, .. } => {
-            format!("what {unread} {kind} resources use was not read")
+            format!("what {} use was not read", plural(*unread, kind.noun))
         }
-        Doubt::Users { kind, .. } => format!("whether a {kind} uses it was not read"),
-        Doubt::Address { user, .. } => format!("whether a {user} connects to it was not read"),
-        Doubt::Holds { kind, .. } => format!("whether it contains a {kind} was not read"),
+        Doubt::Users { kind, .. } => format!("whether {} uses it was not read", one(kind.noun)),
+        Doubt::Address { user, .. } => {
+            format!("whether {} connects to it was not read", one(user.noun))
+        }
+        Doubt::Holds { kind, .. } => format!("whether it contains {} was not read", one(kind.noun)),
         Doubt::NotAnswered { claim, .. } => format!("{claim} was not read"),
         Doubt::Roots(_) => "not everything that keeps resources alive was read".to_owned(),
         Doubt::Missing(claim) => format!("{claim} does not exist, so it is kept"),

@@ -5,17 +5,18 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::evidence::{Inventory, Listing};
-use crate::model::{Link, ReferenceKey, Resource};
+use crate::gc::KindGraph;
+use crate::model::{KindName, Link, ReferenceKey, Resource};
 
 /// A host name whose target a complete listing does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dangling {
     /// The kind of the resource that points there.
-    pub kind: &'static str,
+    pub kind: KindName,
     /// Its name.
     pub name: String,
     /// The kind of what it points at.
-    pub target_kind: &'static str,
+    pub target_kind: KindName,
     /// The name of what it points at.
     pub target: String,
     /// Whether nothing in another account can be meant, so that nobody else can take
@@ -27,7 +28,7 @@ impl fmt::Display for Dangling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {} points at {} {}, which its account does not have: {}",
+            "{} {} points at {} {}, which does not exist in its account: {}",
             self.kind,
             self.name,
             self.target_kind,
@@ -35,8 +36,8 @@ impl fmt::Display for Dangling {
             if self.only_here {
                 "it leads nowhere; delete the record"
             } else {
-                "others may take the name over; delete the record, or make sure that another \
-                 account of yours has the target"
+                "somebody else may be able to create one of that name and serve this host; delete \
+                 the record, or make sure that another account of yours has the target"
             }
         )
     }
@@ -45,7 +46,7 @@ impl fmt::Display for Dangling {
 /// Returns what points at something that is gone, whether or not a rule matches it.
 /// Only targets with a name of their own count, and only where their kind was listed
 /// completely in the account.
-pub(super) fn of(inventory: &Inventory) -> Vec<Dangling> {
+pub(super) fn of(inventory: &Inventory, graph: &KindGraph) -> Vec<Dangling> {
     let dangles = |resource: &&Resource| resource.kind.dangles;
     let pointing: Vec<&Resource> = inventory.resources.iter().filter(dangles).collect();
     if pointing.is_empty() {
@@ -83,9 +84,9 @@ pub(super) fn of(inventory: &Inventory) -> Vec<Dangling> {
             .into_iter()
             .find(|(kind, _)| is_listed(resource, kind));
         found.extend(missing.map(|(target_kind, target)| Dangling {
-            kind: resource.kind.name(),
+            kind: resource.kind.named(),
             name: resource.name.to_string(),
-            target_kind,
+            target_kind: graph.named(target_kind),
             target: target.to_owned(),
             only_here: resource.kind.points_at.contains(&target_kind),
         }));

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::style::{TableStyle, wrap};
 use super::{PullRequestLine, PullRequestState, Report, Row, brief, escape};
 use crate::evidence::Evidence;
-use crate::format::moment;
+use crate::format::{moment, one};
 use crate::gc::Verdict;
 use crate::gc::verdict::{Protection, Unmatched, VerdictName};
 use crate::model::{Api, Attribute, KindRef};
@@ -262,7 +262,7 @@ fn times(row: &Row) -> String {
         None => "at a time that the API does not give".to_owned(),
     };
     if !row.kind.created && !row.kind.changed {
-        return format!("the API gives no times of a {}", row.kind.noun);
+        return format!("the API gives no times of {}", one(row.kind.noun));
     }
     let created = time(row.created_at, row.kind.created);
     if !row.kind.changed {

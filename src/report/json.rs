@@ -18,7 +18,7 @@ use super::{Dangling, HeadroomUse, PartlyProtected, Report};
 use crate::evidence::Evidence;
 use crate::gc::Brake;
 use crate::model::code::Code;
-use crate::model::{KindRef, PullRequestNumber, Repository};
+use crate::model::{KindName, KindRef, PullRequestNumber, Repository};
 use crate::wire::{ClockSkew, QuotaUse};
 
 /// The version of the document.
@@ -265,10 +265,10 @@ struct TargetJson<'a> {
 impl<'a> From<&'a Dangling> for DanglingJson<'a> {
     fn from(one: &'a Dangling) -> Self {
         Self {
-            kind: one.kind,
+            kind: one.kind.id,
             name: &one.name,
             target: TargetJson {
-                kind: one.target_kind,
+                kind: one.target_kind.id,
                 name: &one.target,
             },
         }
@@ -279,8 +279,15 @@ impl<'a> From<&'a Dangling> for DanglingJson<'a> {
 struct PartlyProtectedJson<'a> {
     repository: &'a Repository,
     pull_request: PullRequestNumber,
-    protected: &'a [String],
-    garbage: &'a [String],
+    protected: Vec<String>,
+    garbage: Vec<String>,
+}
+
+/// Formats resources by kind and name.
+fn ids(resources: &[(KindName, String)]) -> Vec<String> {
+    let ids = resources.iter();
+    ids.map(|(kind, name)| format!("{} {name}", kind.id))
+        .collect()
 }
 
 impl<'a> From<&'a PartlyProtected> for PartlyProtectedJson<'a> {
@@ -288,8 +295,8 @@ impl<'a> From<&'a PartlyProtected> for PartlyProtectedJson<'a> {
         Self {
             repository: &one.repository,
             pull_request: one.pull_request,
-            protected: &one.protected,
-            garbage: &one.garbage,
+            protected: ids(&one.protected),
+            garbage: ids(&one.garbage),
         }
     }
 }

@@ -12,6 +12,7 @@ use self::limits::{count, limits, requests};
 use super::brief::{grouped, plural, until, words};
 use super::style::{TableStyle, TextStyle, wrap};
 use super::{NextSweep, PullRequestLine, Report, Row, escape};
+use crate::format::several;
 use crate::gc::verdict::{Unmatched, VerdictName};
 use crate::gc::{Brake, Verdict};
 use crate::model::code::Code;
@@ -47,7 +48,11 @@ pub(crate) fn title(report: &Report) -> String {
     let garbage = left.iter().filter(|row| is_garbage(row)).count();
     let all = plural(left.len() + report.concealed, "resource");
     // After a sweep, it is about what remains.
-    let (all, what) = match &report.swept {
+    let deleted = report.swept.as_ref().filter(|swept| {
+        let mut steps = swept.steps.iter();
+        steps.any(|step| step.outcome.is_gone())
+    });
+    let (all, what) = match deleted {
         Some(_) if left.len() + report.concealed == 1 => {
             ("1 remaining resource".to_owned(), format!("{all} remains"))
         }
@@ -61,7 +66,11 @@ pub(crate) fn title(report: &Report) -> String {
         0 if left.len() + report.concealed == 0 => match (&report.swept, report.complete) {
             (Some(_), _) => "Nothing is left".to_owned(),
             (None, true) => "No resource was found".to_owned(),
-            (None, false) => "No resource could be read".to_owned(),
+            (None, false) => {
+                "No resource could be read, so nothing is known to be garbage: correct \
+                              what `not read` names, and run again"
+                    .to_owned()
+            }
         },
         0 => match left.iter().filter(|row| is_unknown(row)).count() {
             0 => format!("{what}; none is garbage"),
@@ -253,9 +262,13 @@ fn counts(report: &Report, left: &[&Row]) -> Vec<SummaryLine> {
 fn counted(rows: &[&Row]) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows {
-        *kinds.entry(row.kind.name()).or_default() += 1;
+        *kinds.entry(row.kind.noun).or_default() += 1;
     }
-    format!("{}: {}", grouped(rows.len()), most(kinds))
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let kinds = kinds.iter().map(|(noun, count)| plural(*count, noun));
+    let kinds: Vec<_> = kinds.collect();
+    format!("{}: {}", grouped(rows.len()), kinds.join(", "))
 }
 
 /// Formats counts with the largest first.
@@ -400,12 +413,17 @@ pub(crate) fn brakes(all: &[Brake]) -> Vec<String> {
         .partition(|brake| brake.code == Code::BrakeCount && brake.allowed.is_some());
     let mut lines: Vec<String> = others
         .into_iter()
-        .map(|brake| format!("{}: {}", brake.kind, brake.reason))
+        .map(|brake| format!("{}: {}", several(brake.kind.noun), brake.reason))
         .collect();
     if let Some(allowed) = counts.first().and_then(|brake| brake.allowed) {
         let kinds: Vec<String> = counts
             .iter()
-            .map(|brake| format!("{} {}", count(brake.garbage), brake.kind))
+            .map(|brake| {
+                plural(
+                    usize::try_from(brake.garbage).unwrap_or(usize::MAX),
+                    brake.kind.noun,
+                )
+            })
             .collect();
         lines.insert(
             0,

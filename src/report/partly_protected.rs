@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::{PullRequestLine, Row};
 use crate::gc::Verdict;
-use crate::model::{PullRequestNumber, Repository};
+use crate::model::{KindName, PullRequestNumber, Repository};
 
 /// Maximum number of resources that are named; the rest is counted.
 const NAMED: usize = 3;
@@ -19,21 +19,26 @@ pub struct PartlyProtected {
     /// Its number.
     pub pull_request: PullRequestNumber,
     /// Resources that people protect, as kind and name.
-    pub protected: Vec<String>,
+    pub protected: Vec<(KindName, String)>,
     /// Garbage that a sweep may delete, as kind and name.
-    pub garbage: Vec<String>,
+    pub garbage: Vec<(KindName, String)>,
 }
 
 impl fmt::Display for PartlyProtected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.pull_request;
+        let verb = if self.protected.len() == 1 {
+            "is"
+        } else {
+            "are"
+        };
         let others = match self.garbage.len() {
             1 => "1 other resource".to_owned(),
             many => format!("{many} other resources"),
         };
         write!(
             f,
-            "#{number} is protected only in part: {} is kept, and {others} of #{number} would be \
+            "#{number} is protected only in part: {} {verb} kept, and {others} of #{number} would be \
              deleted ({}); to keep all of it, write [[protect]] with pull-request = {number}",
             named(&self.protected),
             named(&self.garbage)
@@ -41,8 +46,10 @@ impl fmt::Display for PartlyProtected {
     }
 }
 
-fn named(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>();
+fn named(names: &[(KindName, String)]) -> String {
+    let shown = names.iter().take(NAMED);
+    let shown = shown.map(|(kind, name)| format!("{kind} {name}"));
+    let shown = shown.collect::<Vec<_>>();
     match names.len().saturating_sub(NAMED) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
@@ -65,7 +72,7 @@ pub(super) fn of(rows: &[Row]) -> Vec<PartlyProtected> {
                 protected: Vec::new(),
                 garbage: Vec::new(),
             });
-        let name = format!("{} {}", row.kind, row.name);
+        let name = (row.kind.named(), row.name.clone());
         if matches!(&row.verdict, Verdict::Protected(why) if why.is_by_people()) {
             one.protected.push(name);
         } else if row.is_deletable() {

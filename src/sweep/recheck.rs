@@ -293,7 +293,7 @@ fn kept_by(view: &Findings<'_>, found: Option<(&Resource, &Judgement)>) -> KeptB
         let all = view.inventory.resources.iter();
         let all = all.zip(&view.marking.judgements);
         let users: Vec<(&Resource, &Verdict)> = all
-            .filter(|(one, _)| one.kind.name() == user.kind && one.name == user.name)
+            .filter(|(one, _)| one.kind.name() == user.kind.id && one.name == user.name)
             .map(|(one, judgement)| (one, &judgement.verdict))
             .collect();
         if users.iter().any(|(_, verdict)| verdict.is_garbage()) {

@@ -127,7 +127,7 @@ impl fmt::Display for Published {
         };
         let what = match change {
             IssueChange::Created => "created the tracking issue",
-            IssueChange::Unchanged => "left the tracking issue as it is",
+            IssueChange::Unchanged => "the tracking issue is up to date",
             IssueChange::Updated => "updated the tracking issue",
             IssueChange::Closed => "closed the tracking issue, because no garbage is left",
             IssueChange::Reopened => "reopened the tracking issue",

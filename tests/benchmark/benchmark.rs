@@ -557,7 +557,7 @@ fn mark_a_million() {
         policy,
         places: BTreeSet::from([Place::clone(&place)]),
     }];
-    let graph = KindGraph::of(kinds.iter().copied());
+    let graph = KindGraph::of(kinds.iter().copied(), providers::source_names());
     let input = JudgeInput {
         policy_scopes: &policy_scopes,
         graph: &graph,

@@ -201,7 +201,7 @@ fn repeated_sweeps_read_more_workers_than_one_may_and_delete_what_nothing_uses()
     let why = reason(&first, "app-pr-3-cache");
     assert_eq!(
         why,
-        "unknown: could not read what 7 worker resources use: 7 of 10 were not read in this run: \
+        "unknown: could not read what 7 Workers use: 7 of 10 were not read in this run: \
          the maximum is 3 (--reference-reads); the next 3 sweeps read them first"
     );
 
@@ -212,7 +212,7 @@ fn repeated_sweeps_read_more_workers_than_one_may_and_delete_what_nothing_uses()
     assert!(stage.names().contains("app-pr-1-used"));
     let last = stage.run(&["audit"], &limits);
     let why = reason(&last, "app-pr-1-used");
-    assert_eq!(why, "in_use: used by worker site-0, which stays");
+    assert_eq!(why, "in_use: used by Worker site-0, which stays");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_worker_that_serves_an_older_version_again_is_read_again() {
     }
     let last = stage.run(&["audit"], &limits);
     let why = reason(&last, "app-pr-3-cache");
-    assert_eq!(why, "in_use: used by worker site-1, which stays");
+    assert_eq!(why, "in_use: used by Worker site-1, which stays");
     assert!(!stage.names().contains("app-pr-4-cache"));
 }
 

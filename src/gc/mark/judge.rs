@@ -29,7 +29,7 @@ use super::birth;
 use super::branches::Branches;
 use super::{JudgeInput, Judgement, MatchedBy};
 use crate::evidence::{Inventory, RepositoryRoots, Roots};
-use crate::model::{BuiltInProtection, Claim, Place, PullRequestNumber, Resource, Time};
+use crate::model::{BuiltInProtection, Claim, KindName, Place, PullRequestNumber, Resource, Time};
 use crate::policy::{Action, AgeClock, Rule, RuleMatch};
 
 /// Whether the rule that deletes the owner of a resource overrides its protection as
@@ -65,12 +65,18 @@ struct MatchVerdict {
     pull_requests: BTreeSet<PullRequestNumber>,
 }
 
+/// The address of a deployment that is not its own.
+const ALIAS: KindName = KindName {
+    id: "alias",
+    noun: "alias",
+};
+
 /// Returns the verdict of a resource, unless that is garbage and serves an address that
 /// it has not got from what it was made for.
 fn unless_it_serves(resource: &Resource, verdict: Verdict) -> Verdict {
     match (&resource.foreign_address, verdict) {
         (Some(address), Verdict::Garbage(_)) => Verdict::InUse(ResourceUser {
-            kind: "alias",
+            kind: ALIAS,
             name: address.clone(),
             how: UsageKind::Serves,
             stays: UserStays::Wanted,
@@ -377,7 +383,7 @@ impl<'a, 'p> Judge<'a, 'p> {
             death.get_or_insert(lost);
         }
         if rule.death.target_gone {
-            let gone = target::gone(self.inventory, resource)?;
+            let gone = target::gone(self.inventory, self.input.graph, resource)?;
             death.get_or_insert(gone);
         }
         if let Some(newer) = rule.death.newer {

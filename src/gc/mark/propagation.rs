@@ -20,7 +20,7 @@ use super::dependents::{
 use super::judge::Judge;
 use super::{JudgeInput, Judgement};
 use crate::evidence::{Inventory, Listing, Question, Roots};
-use crate::model::{KindRef, Link, Place, ReferenceKey, Resource, Time};
+use crate::model::{KindName, KindRef, Link, Place, ReferenceKey, Resource, Time};
 
 /// Withdraws deletions that depend on an incomplete listing.
 pub(super) fn require_complete_listings(
@@ -52,7 +52,7 @@ pub(super) fn require_complete_listings(
     // What a run was not going to delete may have been listed without what
     // concerns it.
     let may_go = |resource: &Resource| input.may_be_deleted(resource);
-    let mut doubts: BTreeMap<(KindRef, &Place, bool), Option<&'static str>> = BTreeMap::new();
+    let mut doubts: BTreeMap<(KindRef, &Place, bool), Option<KindName>> = BTreeMap::new();
     for (index, (resource, judgement)) in inventory.resources.iter().zip(judgements).enumerate() {
         if !judgement.verdict.is_garbage() || inventory.is_deleted_maker(index) {
             continue;
@@ -103,7 +103,7 @@ pub(super) fn require_complete_listings(
                 let doubt = own
                     .or_else(|| kinds.iter().copied().find(gap))
                     .or_else(|| satellites.find(unlisted));
-                doubt.map(KindRef::name)
+                doubt.map(KindRef::named)
             });
         if let Some(kind) = *doubt {
             judgement.verdict = Verdict::Unknown(Doubt::Listing { kind });
@@ -315,7 +315,7 @@ impl<'a> Propagation<'a> {
         let resource = &self.inventory.resources[index];
         let death = self.judgements[index].verdict.death();
         ResourceUser {
-            kind: resource.kind.name(),
+            kind: resource.kind.named(),
             name: resource.name.clone(),
             how,
             stays: match death.filter(|_| self.is_garbage(index)) {
@@ -408,7 +408,7 @@ impl<'a> Propagation<'a> {
             }
             let user = users.iter().find_map(|user| match user {
                 IndexedUser::Other { kind, name } => Some(ResourceUser {
-                    kind,
+                    kind: self.input.graph.named(kind),
                     name: name.clone(),
                     how: UsageKind::Bound,
                     stays: UserStays::Wanted,
@@ -491,10 +491,10 @@ impl<'a> Propagation<'a> {
             });
             let Some(suspicion) = stays else { continue };
             let (kind, name) = match &suspicion.user {
-                IndexedUser::Other { kind, name } => (*kind, name.clone()),
+                IndexedUser::Other { kind, name } => (self.input.graph.named(kind), name.clone()),
                 IndexedUser::Listed(user) => {
                     let user = &self.inventory.resources[*user];
-                    (user.kind.name(), user.name.clone())
+                    (user.kind.named(), user.name.clone())
                 }
             };
             let binding = suspicion.binding;

@@ -67,7 +67,7 @@ impl Alive {
     fn otherwise(&self) -> &'static str {
         match self {
             Self::Open(_) => {
-                "it becomes garbage when the pull request is closed and the grace has ended"
+                "it becomes garbage when the pull request is closed and the grace of its rule, if it has one, has ended"
             }
             Self::NotMerged(_) => "it stays unless the rule says `dead-when = \"closed\"`",
             Self::Branch(_) => {
@@ -109,6 +109,9 @@ impl Protection {
             }
             Self::BuiltIn(BuiltInProtection::LikeProduction) => {
                 "it stays unless a rule's template spells its word for production literally"
+            }
+            Self::BuiltIn(BuiltInProtection::Managed) => {
+                "no rule can override this protection; it is deleted together with what manages it"
             }
             Self::BuiltIn(_) => "no rule can override this protection",
             Self::ManagedBy(_) => "it is deleted when the custom domain that manages it is deleted",

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{Claim, PullRequestNumber, RunId};
+use crate::model::{Claim, KindName, PullRequestNumber, RunId};
 
 /// What a resource waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub enum Cause {
     /// What it points at does not exist.
     TargetGone {
         /// The kind of that.
-        kind: &'static str,
+        kind: KindName,
         /// Its id.
         id: Box<str>,
     },

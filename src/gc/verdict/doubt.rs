@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::model::code::Code;
-use crate::model::{Claim, PullRequestNumber};
+use crate::model::{Claim, KindName, PullRequestNumber};
 
 /// Why the evidence does not decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub enum Doubt {
     /// A listing that the verdict depends on is not complete.
     Listing {
         /// The kind that was listed.
-        kind: &'static str,
+        kind: KindName,
     },
     /// It guards this host, and what is reached there is not known.
     UnseenHost(Box<str>),
     /// The listing that lacks its target is empty, or nobody counted it.
     TargetsUncounted {
         /// The kind that was listed.
-        kind: &'static str,
+        kind: KindName,
     },
     /// The answer lacks a time that the API always returns.
     Time(&'static str),
@@ -49,14 +49,14 @@ pub enum Doubt {
         /// How many of them.
         unread: usize,
         /// The kind of the users.
-        kind: &'static str,
+        kind: KindName,
         /// Why the first of them is not known; none while it was not asked.
         why: Option<Arc<str>>,
     },
     /// Whether anything of another kind uses it could not be read.
     Users {
         /// The kind or user source that may use it.
-        kind: &'static str,
+        kind: KindName,
         /// Why; none while it was not asked.
         why: Option<Arc<str>>,
     },
@@ -64,14 +64,14 @@ pub enum Doubt {
     /// be recognized.
     Address {
         /// The kind of a resource that uses some address.
-        user: &'static str,
+        user: KindName,
         /// Why; none while it was not asked.
         why: Option<Arc<str>>,
     },
     /// What belongs to it could not be read.
     Holds {
         /// The kind of what may belong to it.
-        kind: &'static str,
+        kind: KindName,
         /// Why; none while it was not asked.
         why: Option<Arc<str>>,
     },
@@ -80,7 +80,7 @@ pub enum Doubt {
         /// The provider's name for the type of the binding.
         sort: Box<str>,
         /// The kind of whose binding it is.
-        kind: &'static str,
+        kind: KindName,
         /// The name of whose binding it is.
         name: Box<str>,
         /// Whether the type is known, and the binding does not say which resource of a

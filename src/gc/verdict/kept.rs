@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{BuiltInProtection, Claim, PullRequestNumber, RunId};
+use crate::model::{BuiltInProtection, Claim, KindName, PullRequestNumber, RunId};
 use crate::policy::RefusedMatch;
 
 /// What keeps a resource alive.
@@ -45,7 +45,7 @@ pub enum Alive {
     /// What it points at exists.
     Target {
         /// The kind of that.
-        kind: &'static str,
+        kind: KindName,
         /// Its name.
         name: Box<str>,
     },
@@ -80,7 +80,7 @@ pub enum Protection {
     /// A fact that its kind knows.
     BuiltIn(BuiltInProtection),
     /// A custom domain of this name manages it.
-    ManagedBy(&'static str),
+    ManagedBy(KindName),
     /// It looks like a backup, and no rule spells that out.
     Backup(&'static str),
     /// Its pull request has the label that keeps everything of it.
@@ -124,7 +124,7 @@ impl Protection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceUser {
     /// The kind of the user.
-    pub kind: &'static str,
+    pub kind: KindName,
     /// Its name.
     pub name: Box<str>,
     /// How it uses it.

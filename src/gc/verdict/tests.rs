@@ -6,7 +6,17 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::*;
-use crate::model::{BuiltInProtection, Claim, PullRequestNumber};
+use crate::model::{BuiltInProtection, Claim, KindName, PullRequestNumber};
+
+const WORKER: KindName = KindName {
+    id: "worker",
+    noun: "Worker",
+};
+
+const CUSTOM_DOMAIN: KindName = KindName {
+    id: "worker_domain",
+    noun: "custom domain",
+};
 
 fn number() -> PullRequestNumber {
     PullRequestNumber::new(7).unwrap()
@@ -110,8 +120,8 @@ fn a_verdict_says_why_and_what_would_change_it() {
             "no rule can override",
         ),
         (
-            protected(Protection::ManagedBy("worker_domain")),
-            "managed by a worker_domain",
+            protected(Protection::ManagedBy(CUSTOM_DOMAIN)),
+            "managed by the custom domain",
             "when the custom domain that manages it is deleted",
         ),
         (
@@ -134,12 +144,12 @@ fn a_verdict_says_why_and_what_would_change_it() {
         ),
         (
             Verdict::InUse(ResourceUser {
-                kind: "worker",
+                kind: WORKER,
                 name: "app".into(),
                 how: UsageKind::Bound,
                 stays: UserStays::Wanted,
             }),
-            "used by worker app",
+            "used by Worker app",
             "when that resource is gone",
         ),
         (
@@ -179,7 +189,7 @@ fn a_verdict_says_why_and_what_would_change_it() {
         ),
         (
             Verdict::Unknown(Doubt::Time("created_at")),
-            "the answer lacks `created_at`",
+            "the answer lacks the time `created_at`",
             "run again",
         ),
         (

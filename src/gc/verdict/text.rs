@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::{
     Alive, Cause, Doubt, Protection, ResourceUser, Unmatched, UsageKind, UserStays, Verdict, Wait,
 };
-use crate::format::{moment, span};
-use crate::model::{Claim, PullRequestNumber};
+use crate::format::{moment, one, several, span};
+use crate::model::{Claim, KindName, PullRequestNumber};
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,15 +67,18 @@ impl fmt::Display for Alive {
             Self::Newest { wanted, newer: 0 } => {
                 write!(
                     f,
-                    "the newest of its rule and claim; its rule keeps {wanted}"
+                    "it is the newest that its rule counts with it; its rule keeps {wanted}"
                 )
             }
             Self::Newest { wanted, newer } => write!(
                 f,
-                "{newer} newer of its rule and claim; its rule keeps the newest {wanted}"
+                "its rule counts {newer} newer with it and keeps the newest {wanted}"
             ),
             Self::Target { kind, name } => write!(f, "{kind} {name}, its target, exists"),
-            Self::NoTarget => f.write_str("its target is nothing whose absence can be told"),
+            Self::NoTarget => f.write_str(
+                "it does not point at one resource of this account alone, so its target cannot \
+                 be gone",
+            ),
             Self::Labelled { number, label } => {
                 write!(
                     f,
@@ -112,7 +115,7 @@ impl fmt::Display for Protection {
             ),
             Self::BuiltIn(fact) => fact.fmt(f),
             Self::ManagedBy(kind) => {
-                write!(f, "managed by a {kind} of the same name; it goes with it")
+                write!(f, "managed by the {kind} of the same name; it goes with it")
             }
             Self::Labelled { number, label } => {
                 write!(f, "pull request #{number} has the label {label:?}")
@@ -142,7 +145,7 @@ impl fmt::Display for ResourceUser {
             UsageKind::Manager => write!(f, "manages {kind} {name}"),
             UsageKind::Parent => write!(f, "parent of {kind} {name}"),
             UsageKind::Runs => write!(f, "runs {kind} {name}"),
-            UsageKind::Serves => write!(f, "serves {name} ({kind})"),
+            UsageKind::Serves => write!(f, "serves {kind} {name}"),
             UsageKind::Target => write!(f, "target of {kind} {name}"),
             UsageKind::Guarded => write!(f, "guards {kind} {name}"),
             UsageKind::Holds => write!(f, "contains {kind} {name}"),
@@ -213,7 +216,7 @@ impl fmt::Display for Cause {
             ),
             Self::Superseded { newer, at } => write!(
                 f,
-                "{newer} newer of its rule and claim have taken its place, the last of them at {}",
+                "{newer} newer that its rule counts with it have replaced it, the last one at {}",
                 moment(*at)
             ),
             Self::TargetGone { kind, id } => {
@@ -237,14 +240,15 @@ impl fmt::Display for Doubt {
             ),
             Self::Listing { kind } => write!(
                 f,
-                "the listing of {kind} is incomplete, and nothing that depends on it is deleted"
+                "the list of {} is incomplete, and nothing that depends on it is deleted",
+                several(kind.noun)
             ),
             Self::UnseenHost(host) => unseen_host(f, host),
-            Self::TargetsUncounted { kind } => targets_uncounted(f, kind),
+            Self::TargetsUncounted { kind } => targets_uncounted(f, *kind),
             Self::Time(which) => {
                 write!(
                     f,
-                    "the answer lacks `{which}`, which the API always returns"
+                    "the answer lacks the time `{which}`, which the API always returns"
                 )
             }
             Self::Unread(field) => write!(
@@ -261,20 +265,21 @@ impl fmt::Display for Doubt {
             }
             Self::NoEnd(claim) => write!(f, "it is unknown when {claim} ended"),
             Self::References { unread, kind, why } => {
-                let use_them = if *unread == 1 { " uses" } else { "s use" };
-                write!(f, "could not read what {unread} {kind} resource{use_them}")?;
+                unread_uses(f, *unread, *kind)?;
                 because(f, why.as_ref())
             }
             Self::Users { kind, why } => {
-                write!(f, "could not determine whether a {kind} uses it")?;
+                write!(f, "could not determine whether {} uses it", one(kind.noun))?;
                 because(f, why.as_ref())
             }
             Self::Address { user, why } => {
-                write!(f, "could not determine whether a {user} connects to it")?;
+                let user = one(user.noun);
+                write!(f, "could not determine whether {user} connects to it")?;
                 because(f, why.as_ref())
             }
             Self::Holds { kind, why } => {
-                write!(f, "could not determine whether it contains a {kind}")?;
+                let kind = one(kind.noun);
+                write!(f, "could not determine whether it contains {kind}")?;
                 because(f, why.as_ref())
             }
             Self::Binding {
@@ -282,7 +287,7 @@ impl fmt::Display for Doubt {
                 kind,
                 name,
                 is_known,
-            } => binding(f, sort, (kind, name), *is_known),
+            } => binding(f, sort, (kind.noun, name), *is_known),
             Self::Birth { number, made } => birth(f, *number, *made),
             Self::NoOpening(number) => write!(f, "it is unknown when #{number} was opened"),
             Self::Beginning(claim) => {
@@ -306,11 +311,20 @@ impl fmt::Display for Doubt {
     }
 }
 
-fn targets_uncounted(f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
+fn unread_uses(f: &mut fmt::Formatter<'_>, unread: usize, kind: KindName) -> fmt::Result {
+    if unread == 1 {
+        return write!(f, "could not read what 1 {kind} uses");
+    }
+    let kinds = several(kind.noun);
+    write!(f, "could not read what {unread} {kinds} use")
+}
+
+fn targets_uncounted(f: &mut fmt::Formatter<'_>, kind: KindName) -> fmt::Result {
     write!(
         f,
-        "its target is not in the list of {kind}, which is empty or has no count, and so proves \
-         nothing"
+        "its target is not in the list of {}, which is empty or has no count, and so proves \
+         nothing",
+        several(kind.noun)
     )
 }
 

@@ -13,7 +13,7 @@ fn one_issue_is_kept_through_every_change() {
     assert!(
         stage
             .report()
-            .starts_with("left the tracking issue as it is")
+            .starts_with("the tracking issue is up to date")
     );
     assert_eq!(stage.issues().len(), 1);
 

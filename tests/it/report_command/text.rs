@@ -52,7 +52,7 @@ fn a_backlog_of_300_pull_requests_fits_with_its_largest_part_in_sight() {
     assert!(
         stage
             .report()
-            .starts_with("left the tracking issue as it is")
+            .starts_with("the tracking issue is up to date")
     );
 }
 

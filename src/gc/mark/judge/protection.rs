@@ -9,12 +9,12 @@ use super::super::super::verdict::Protection;
 use super::super::JudgeInput;
 use super::{Judge, MatchVerdict};
 use crate::evidence::Inventory;
-use crate::model::{BuiltInProtection, Place, Resource};
+use crate::model::{BuiltInProtection, KindName, Place, Resource};
 use crate::policy::Coverage;
 
 /// Names that resources of other kinds manage, by managed kind.
 pub(in crate::gc::mark) struct Managed {
-    by_kind: HashMap<&'static str, (&'static str, HashSet<String>)>,
+    by_kind: HashMap<&'static str, (KindName, HashSet<String>)>,
 }
 
 impl Managed {
@@ -28,13 +28,13 @@ impl Managed {
                     .filter(|resource| resource.kind == *kind)
                     .map(|resource| resource.name.to_ascii_lowercase())
                     .collect();
-                by_kind.insert(managed, (kind.name(), names));
+                by_kind.insert(managed, (kind.named(), names));
             }
         }
         Self { by_kind }
     }
 
-    fn manager(&self, resource: &Resource) -> Option<&'static str> {
+    fn manager(&self, resource: &Resource) -> Option<KindName> {
         let (manager, names) = self.by_kind.get(resource.kind.name())?;
         names
             .contains(&resource.name.to_ascii_lowercase())

@@ -21,7 +21,7 @@ impl Propagation<'_> {
                 let items = match self.inventory.uses.held.get(&index) {
                     Some(Err(why)) => {
                         let doubt = Doubt::Holds {
-                            kind: owned.name(),
+                            kind: owned.named(),
                             why: Some(why.as_str().into()),
                         };
                         kept.push((index, Verdict::Unknown(doubt)));
@@ -34,7 +34,7 @@ impl Propagation<'_> {
                 let mut items = items.iter();
                 if let Some(item) = items.find(|item| !self.goes_with(item, index, judgement)) {
                     let user = ResourceUser {
-                        kind: owned.name(),
+                        kind: owned.named(),
                         name: item.name.clone(),
                         how: UsageKind::Holds,
                         stays: UserStays::Wanted,

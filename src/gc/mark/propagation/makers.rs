@@ -26,7 +26,7 @@ impl Propagation<'_> {
                     && all.any(|one| one.kind == kind && one.place == maker.place)
                 {
                     let why = Some(why.as_str().into());
-                    let kind = kind.name();
+                    let kind = kind.named();
                     kept.push((index, Doubt::Holds { kind, why }));
                     break;
                 }

@@ -33,7 +33,7 @@ impl Propagation<'_> {
             let mut same = same.into_iter().flatten();
             if let Some(managed) = same.find(|one| one.place.is_near(&manager.place)) {
                 judgement.verdict = Verdict::InUse(ResourceUser {
-                    kind: managed.kind.name(),
+                    kind: managed.kind.named(),
                     name: managed.name.clone(),
                     how: UsageKind::Manager,
                     stays: UserStays::Wanted,

@@ -55,7 +55,7 @@ impl<'a> Propagation<'a> {
                     }
                     questions.insert(Question::Holds { resource: index });
                     let doubt = Doubt::Holds {
-                        kind: owned.name(),
+                        kind: owned.named(),
                         why: None,
                     };
                     pending.push((index, doubt));
@@ -108,7 +108,7 @@ impl<'a> Propagation<'a> {
                 continue;
             }
             let doubt = |why: Option<&String>| Doubt::Users {
-                kind: source,
+                kind: self.input.graph.named(source),
                 why: why.map(|why| why.as_str().into()),
             };
             match known {
@@ -152,7 +152,7 @@ impl<'a> Propagation<'a> {
         };
         let user = self.inventory.resources.iter().find(|one| uses(one))?;
         let doubt = |why: Option<&String>| Doubt::Address {
-            user: user.kind.name(),
+            user: user.kind.named(),
             why: why.map(|why| why.as_str().into()),
         };
         let key = (kind, Place::clone(place));
@@ -183,7 +183,7 @@ impl<'a> Propagation<'a> {
         // about a single one does: the templates of Previews.
         if let Some(Err(why)) = users {
             let doubt = Doubt::Users {
-                kind: user.name(),
+                kind: user.named(),
                 why: Some(why.as_str().into()),
             };
             return Some((doubt, Vec::new()));
@@ -207,7 +207,7 @@ impl<'a> Propagation<'a> {
         }
         let doubt = Doubt::References {
             unread: failed + unread.len(),
-            kind: user.name(),
+            kind: user.named(),
             why,
         };
         let many = (user.0.users_listed && users.is_none()).then(|| Question::Users {
