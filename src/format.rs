@@ -26,12 +26,19 @@ pub(crate) fn one(noun: &str) -> String {
     format!("{} {noun}", if an { "an" } else { "a" })
 }
 
-/// Formats a noun in the plural: "Workers", "Workers of a dispatch namespace".
+/// Formats a noun in the plural: "Workers", "Neon branches", "Workers of a dispatch
+/// namespace".
 pub(crate) fn several(noun: &str) -> String {
-    match noun.split_once(" of ") {
-        Some((noun, of)) => format!("{noun}s of {of}"),
-        None => format!("{noun}s"),
-    }
+    let (head, of) = match noun.split_once(" of ") {
+        Some((head, of)) => (head, format!(" of {of}")),
+        None => (noun, String::new()),
+    };
+    let end = if head.ends_with(['x', 's']) || head.ends_with("ch") {
+        "es"
+    } else {
+        "s"
+    };
+    format!("{head}{end}{of}")
 }
 
 /// Formats the time since `at` in its largest unit.
@@ -62,6 +69,31 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_noun_has_its_article_and_its_plural() {
+        for (noun, with_article, plural) in [
+            ("Worker", "a Worker", "Workers"),
+            ("R2 bucket", "an R2 bucket", "R2 buckets"),
+            ("Neon branch", "a Neon branch", "Neon branches"),
+            ("Vectorize index", "a Vectorize index", "Vectorize indexes"),
+            (
+                "Access application",
+                "an Access application",
+                "Access applications",
+            ),
+            (
+                "Worker of a dispatch namespace",
+                "a Worker of a dispatch namespace",
+                "Workers of a dispatch namespace",
+            ),
+        ] {
+            assert_eq!(
+                (one(noun), several(noun)),
+                (with_article.to_owned(), plural.to_owned())
+            );
+        }
+    }
 
     #[test]
     fn a_size_has_its_largest_unit() {

@@ -159,7 +159,7 @@ async fn a_workflow_stays_if_its_worker_is_deployed_again() {
     let orders = steps.iter().find(|step| step.0 == "orders").unwrap();
     // The new Worker is garbage as well, and this run does not delete it.
     assert_eq!(orders.1, Outcome::Deferred, "{steps:?}");
-    assert!(orders.2.contains("worker app-pr-1"), "{steps:?}");
+    assert!(orders.2.contains("Worker app-pr-1"), "{steps:?}");
     assert!(stage.has("orders") && stage.has("app-pr-1"));
 }
 
