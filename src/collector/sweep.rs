@@ -159,7 +159,8 @@ impl Audit<'_> {
 
 /// Returns how many of the first steps belong to this run, which has room for so many
 /// deletions. A step takes no room if the audit of this run settles it: its resource is
-/// gone, or it stays for a reason of its own.
+/// gone, or it stays for a reason of its own. A sweep settles such steps by that audit
+/// before it re-reads anything, so that they stay whatever changes meanwhile.
 fn in_this_run(
     findings: &Findings<'_>,
     plan_file: &PlanFile,
