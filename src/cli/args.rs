@@ -342,7 +342,7 @@ pub(super) struct SweepArgs {
     pub(super) yes: bool,
     /// Delete what this plan file (of `audit --out`) lists, without asking; what
     /// changed since is kept
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run", "kind"], help_heading = DELETION)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "dry_run", "kind", "pr"], help_heading = DELETION)]
     pub(super) plan: Option<PathBuf>,
     /// Print the plan and delete nothing; with --format json it is the plan file
     #[arg(long, short = 'n', help_heading = DELETION)]

@@ -254,43 +254,17 @@ fn a_pull_request_that_there_is_not_is_called_that() {
     }
 }
 
-/// A plan that names more than `--pr` says why the rest stays.
+/// A plan says what is deleted, so that nothing else may choose.
 #[test]
-fn what_a_plan_has_beside_the_pull_request_in_focus_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
-    let pulls = json!([closed(7), closed(8)]);
-    let made = |name| database(name, MADE);
-    let resources = json!([made("app-pr-7"), made("app-pr-8")]);
-    let world = world(pulls, resources, json!([]));
-    let sandbox = format!("--sandbox={}", file("w.json", &world.to_string()));
-    let policy = file("p.toml", NUMBERED);
-    let plan = folder.path().join("plan.json").display().to_string();
-    let common = [&*sandbox, "--policies", &policy];
-    let audit = [&["audit", "--out", &plan][..], &common].concat();
-    assert!(crate::support::run(&audit).status.success());
-    let sweep = [
-        "sweep", "--plan", &plan, "--pr", "7", "-q", "--format", "json",
-    ];
-    let output = crate::support::run(&[&sweep[..], &common].concat());
-    let swept: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let steps = swept["steps"].as_array().unwrap();
-    let reason = |name: &str| {
-        let step = steps.iter().find(|step| step["name"] == name).unwrap();
-        (
-            step["outcome"].as_str().unwrap(),
-            step["reason"].to_string(),
-        )
-    };
-    assert_eq!(reason("app-pr-7").0, "deleted", "{swept}");
-    let (outcome, why) = reason("app-pr-8");
-    assert_eq!(outcome, "failed_for_now", "{swept}");
-    assert!(
-        why.contains("--pr restricts this run to pull request #7"),
-        "{why}"
-    );
+fn a_plan_is_refused_beside_what_selects_resources() {
+    for (flag, value) in [("--pr", "7"), ("--kind", "d1")] {
+        let arguments = ["sweep", "--sandbox", "--plan", "plan.json", flag, value];
+        let output = crate::support::run(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("'--plan <FILE>' cannot be used with"),
+            "{said}"
+        );
+    }
 }
