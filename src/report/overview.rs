@@ -268,7 +268,10 @@ fn counted(rows: &[&Row]) -> String {
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let kinds = kinds.iter().map(|(noun, count)| plural(*count, noun));
     let kinds: Vec<_> = kinds.collect();
-    format!("{}: {}", grouped(rows.len()), kinds.join(", "))
+    match kinds.as_slice() {
+        [only] => only.clone(),
+        several => format!("{}: {}", grouped(rows.len()), several.join(", ")),
+    }
 }
 
 /// Formats counts with the largest first.
